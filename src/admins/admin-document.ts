@@ -1,0 +1,25 @@
+import type { ObjectId } from 'mongodb';
+import type { StoredPassword } from '../registry/organization-document.ts';
+
+/** A person who administers one or more organizations. */
+export interface AdminDocument {
+  _id: ObjectId;
+  /** Normalised; unique. */
+  email: string;
+  name: string | null;
+  password: StoredPassword;
+  /**
+   * Counts the memberships ever given. An account is removed only if nothing was added since its memberships were
+   * looked at, so removing it and joining another organization at the same time cannot leave a membership of nobody.
+   */
+  membership_version: number;
+  /** Where the next login goes unless it names an organization. */
+  last_organization_id: ObjectId | null;
+  created_at: Date;
+  updated_at: Date;
+}
+
+/** The one spelling under which an e-mail address is stored and looked up. */
+export function normalizeEmail(email: string): string {
+  return email.trim().normalize('NFKC').toLowerCase();
+}

@@ -1,0 +1,117 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
+import type { Static } from 'typebox';
+import { callerOf } from '../http/authentication.ts';
+import { problemResponses } from '../http/problem-details.ts';
+import type { Services } from '../services.ts';
+import type { SessionClient } from '../sessions/session-store.ts';
+import { LoginBody, LoginForm, RefreshBody, SignedIn, TokenPair } from './admin-schemas.ts';
+import type { Credentials, OrganizationChoice, SignIn } from './login-service.ts';
+
+/** Signing in, and staying so. */
+export const publicAdminRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (
+  app,
+  { services },
+) => {
+  app.post(
+    '/admin/login',
+    {
+      schema: {
+        operationId: 'login',
+        tags: ['Admins'],
+        summary: 'Sign in',
+        description:
+          'Gives an access token for one organization, and a refresh token. Takes JSON, or the form of the OAuth 2.0 ' +
+          'password grant. The answer to a wrong address and to a wrong password is the same.',
+        body: {
+          content: {
+            'application/json': { schema: LoginBody },
+            'application/x-www-form-urlencoded': { schema: LoginForm },
+          },
+        },
+        response: { 200: SignedIn, ...problemResponses(400, 401, 403, 404, 413, 415, 422) },
+      },
+    },
+    async (request, reply) => {
+      const body = request.body as Static<typeof LoginBody> | Static<typeof LoginForm>;
+      const signIn = await services.logins.login(credentialsOf(body), clientOf(request));
+      // RFC 6749, 5.1: answers with tokens are not to be kept.
+      reply.header('cache-control', 'no-store');
+      return signInView(signIn);
+    },
+  );
+
+  app.post(
+    '/admin/refresh',
+    {
+      schema: {
+        operationId: 'refresh',
+        tags: ['Admins'],
+        summary: 'Exchange a refresh token for a new pair',
+        description:
+          'A refresh token works once. Using it again ends the session, unless the same client does so within 10 ' +
+          'seconds: that gets the same pair.',
+        body: RefreshBody,
+        response: { 200: TokenPair, ...problemResponses(400, 401, 403, 413, 415, 422) },
+      },
+    },
+    async (request, reply) => {
+      reply.header('cache-control', 'no-store');
+      return services.sessions.refresh(request.body.refresh_token, clientOf(request));
+    },
+  );
+};
+
+/** What people do with their own sessions. */
+export const adminRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (
+  app,
+  { services },
+) => {
+  app.post(
+    '/admin/logout',
+    {
+      config: { permission: 'org:read' },
+      schema: {
+        operationId: 'logout',
+        tags: ['Admins'],
+        summary: 'End this session',
+        description: 'Its access and refresh tokens stop working at once.',
+        response: {
+          204: { description: 'The session has ended.', type: 'null' },
+          ...problemResponses(400, 401, 403, 413, 415),
+        },
+      },
+    },
+    async (request, reply) => {
+      await services.sessions.end(callerOf(request).sessionId);
+      return reply.code(204).send(null);
+    },
+  );
+};
+
+function credentialsOf(body: Static<typeof LoginBody> | Static<typeof LoginForm>): Credentials {
+  const { password, organization_name } = body;
+  const email = 'email' in body ? body.email : body.username;
+  return { email, password, ...(organization_name !== undefined && { organization_name }) };
+}
+
+function clientOf(request: FastifyRequest): SessionClient {
+  return { address: request.ip, user_agent: request.headers['user-agent']?.slice(0, 512) ?? null };
+}
+
+function signInView({ tokens, admin, chosen, choices }: SignIn): Static<typeof SignedIn> {
+  return {
+    ...tokens,
+    admin: { id: admin._id.toHexString(), email: admin.email, name: admin.name },
+    organization: choiceView(chosen),
+    organizations: choices.map(choiceView),
+  };
+}
+
+function choiceView({ organization, role }: OrganizationChoice) {
+  return {
+    id: organization._id.toHexString(),
+    organization_name: organization.organization_name,
+    role,
+  };
+}

@@ -1,0 +1,150 @@
+import type { Collection, Db, ObjectId } from 'mongodb';
+import { type MasterCollection, masterCollection } from '../database/collections.ts';
+import { duplicateKeyField, retryTransient } from '../database/database-errors.ts';
+import { withinDeadline } from '../database/deadline.ts';
+import type { CredentialChange } from '../registry/organization-document.ts';
+import type { AdminDocument } from './admin-document.ts';
+import { EmailTakenError } from './admin-errors.ts';
+
+export const ADMINS: MasterCollection = {
+  name: 'admins',
+  indexes: [{ name: 'email', key: { email: 1 }, unique: true }],
+};
+
+/** Every query on people's accounts. */
+export class AdminStore {
+  readonly #admins: Collection<AdminDocument>;
+
+  constructor(master: Db) {
+    this.#admins = masterCollection<AdminDocument>(master, ADMINS);
+  }
+
+  findById(id: ObjectId): Promise<AdminDocument | null> {
+    return retryTransient(() => this.#admins.findOne({ _id: id }, withinDeadline()));
+  }
+
+  /** @param email - normalised */
+  findByEmail(email: string): Promise<AdminDocument | null> {
+    return retryTransient(() => this.#admins.findOne({ email }, withinDeadline()));
+  }
+
+  /** Inserts an account; repeating it with the same id changes nothing. @throws EmailTakenError */
+  async insert(admin: AdminDocument): Promise<void> {
+    await refusingTakenEmail(() =>
+      this.#admins.updateOne(
+        { _id: admin._id },
+        { $setOnInsert: admin },
+        { ...withinDeadline(), upsert: true },
+      ),
+    );
+  }
+
+  /**
+   * Notes that a membership was given. Call it **after** the membership exists: together with {@link removeUnlessJoined}
+   * it decides every race between the two.
+   *
+   * @returns false when the account is gone, and the membership must be taken back
+   */
+  async countMembership(id: ObjectId): Promise<boolean> {
+    const counted = await retryTransient(() =>
+      this.#admins.updateOne({ _id: id }, { $inc: { membership_version: 1 } }, withinDeadline()),
+    );
+    return counted.matchedCount === 1;
+  }
+
+  /** Removes an account to which no membership was given since `version` was read. @returns whether it is gone */
+  async removeUnlessJoined(id: ObjectId, version: number): Promise<boolean> {
+    const removed = await retryTransient(() =>
+      this.#admins.deleteOne({ _id: id, membership_version: version }, withinDeadline()),
+    );
+    return removed.deletedCount === 1;
+  }
+
+  /** Changes e-mail or password in one step. @returns false when the account is gone; @throws EmailTakenError */
+  async changeCredentials(
+    id: ObjectId,
+    change: Partial<Pick<AdminDocument, 'email' | 'password'>>,
+    now: Date,
+  ): Promise<boolean> {
+    const changed = await refusingTakenEmail(() =>
+      this.#admins.updateOne(
+        { _id: id },
+        { $set: { ...change, updated_at: now } },
+        withinDeadline(),
+      ),
+    );
+    return changed.matchedCount === 1;
+  }
+
+  /** Takes a change of credentials back, unless they have been changed again since. @throws EmailTakenError */
+  async restoreCredentials(change: CredentialChange, now: Date): Promise<void> {
+    const { admin_id, email, password, previous } = change;
+    const stillChanged = {
+      ...(email && { email }),
+      ...(password && { 'password.hash': password.hash }),
+    };
+    const restored = {
+      ...(email && { email: previous.email }),
+      ...(password && { password: previous.password }),
+    };
+    await refusingTakenEmail(() =>
+      this.#admins.updateOne(
+        { _id: admin_id, ...stillChanged },
+        { $set: { ...restored, updated_at: now } },
+        withinDeadline(),
+      ),
+    );
+  }
+
+  /** Replaces a hash by a stronger one of the same password, unless the password has changed meanwhile. */
+  async upgradePassword(
+    admin: Pick<AdminDocument, '_id' | 'password'>,
+    password: AdminDocument['password'],
+  ): Promise<void> {
+    await retryTransient(() =>
+      this.#admins.updateOne(
+        { _id: admin._id, 'password.hash': admin.password.hash },
+        { $set: { password } },
+        withinDeadline(),
+      ),
+    );
+  }
+
+  /** Removes the trace of an organization that is being deleted. */
+  async forgetOrganization(id: ObjectId, organizationId: ObjectId): Promise<void> {
+    await retryTransient(() =>
+      this.#admins.updateOne(
+        { _id: id, last_organization_id: organizationId },
+        { $set: { last_organization_id: null } },
+        withinDeadline(),
+      ),
+    );
+  }
+
+  async rememberOrganization(id: ObjectId, organizationId: ObjectId): Promise<void> {
+    await retryTransient(() =>
+      this.#admins.updateOne(
+        { _id: id },
+        { $set: { last_organization_id: organizationId } },
+        withinDeadline(),
+      ),
+    );
+  }
+
+  /** Ids and versions of accounts created before `before`; recovery looks for those that belong to nothing. */
+  createdBefore(before: Date): AsyncIterable<Pick<AdminDocument, '_id' | 'membership_version'>> {
+    return this.#admins.find(
+      { created_at: { $lt: before } },
+      { projection: { membership_version: 1 } },
+    );
+  }
+}
+
+async function refusingTakenEmail<T>(write: () => Promise<T>): Promise<T> {
+  try {
+    return await retryTransient(write);
+  } catch (error) {
+    if (duplicateKeyField(error) === 'email') throw new EmailTakenError(error);
+    throw error;
+  }
+}

@@ -1,0 +1,112 @@
+import type { ObjectId } from 'mongodb';
+import type { Clock } from '../clock.ts';
+import type { MembershipDocument, MembershipStore } from '../members/membership-store.ts';
+import type { OrganizationDocument } from '../registry/organization-document.ts';
+import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
+import type { RegistryStore } from '../registry/registry-store.ts';
+import type { RoleName } from '../roles/permissions.ts';
+import { OrganizationSuspendedError } from '../sessions/session-errors.ts';
+import type { SessionService, TokenPair } from '../sessions/session-service.ts';
+import type { SessionClient } from '../sessions/session-store.ts';
+import { parseOrganizationName } from '../tenants/organization-name.ts';
+import { type AdminDocument, normalizeEmail } from './admin-document.ts';
+import { InvalidCredentialsError } from './admin-errors.ts';
+import type { AdminStore } from './admin-store.ts';
+import type { PasswordHasher } from './password-hasher.ts';
+
+/** What a person signs in with. */
+export interface Credentials {
+  email: string;
+  password: string;
+  organization_name?: string;
+}
+
+/** An organization a person may sign in to. */
+export interface OrganizationChoice {
+  organization: OrganizationDocument;
+  role: RoleName;
+}
+
+/** A completed sign-in. */
+export interface SignIn {
+  tokens: TokenPair;
+  admin: AdminDocument;
+  chosen: OrganizationChoice;
+  /** Every organization the person may sign in to, the one chosen among them. */
+  choices: readonly OrganizationChoice[];
+}
+
+interface LoginServiceDeps {
+  admins: AdminStore;
+  memberships: MembershipStore;
+  registry: RegistryStore;
+  sessions: SessionService;
+  passwords: PasswordHasher;
+  clock: Clock;
+}
+
+/** The rules of signing in. */
+export class LoginService {
+  readonly #deps: LoginServiceDeps;
+
+  constructor(deps: LoginServiceDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Signs in to the organization asked for, else to the one used last, else to the one joined first.
+   *
+   * Takes the same time and gives the same answer whether the account exists or not (OWASP ASVS 6.3.8).
+   *
+   * @throws InvalidCredentialsError, OrganizationNotFoundError (not a member, or no such organization),
+   *   OrganizationSuspendedError, InvalidFieldError, PasswordQueueFullError
+   */
+  async login(credentials: Credentials, client: SessionClient): Promise<SignIn> {
+    const { admins, passwords, sessions } = this.#deps;
+    const wanted =
+      credentials.organization_name === undefined
+        ? undefined
+        : parseOrganizationName(credentials.organization_name);
+    const admin = await admins.findByEmail(normalizeEmail(credentials.email));
+    const verified = await passwords.verify(credentials.password, admin?.password);
+    if (admin === null || !verified) throw new InvalidCredentialsError();
+    const choices = await this.#choicesOf(admin._id);
+    const chosen =
+      wanted === undefined
+        ? preferred(choices, admin.last_organization_id)
+        : choices.find(({ organization }) => organization.slug === wanted.slug);
+    if (chosen === undefined) {
+      // Without a name it means that the person belongs to nothing that could be signed in to.
+      throw wanted === undefined ? new InvalidCredentialsError() : new OrganizationNotFoundError();
+    }
+    if (chosen.organization.state === 'suspended') throw new OrganizationSuspendedError();
+    await this.#upgradeHash(admin, credentials.password);
+    const tokens = await sessions.start(admin, chosen.organization, chosen.role, client);
+    await admins.rememberOrganization(admin._id, chosen.organization._id);
+    return { tokens, admin, chosen, choices };
+  }
+
+  async #choicesOf(adminId: ObjectId): Promise<OrganizationChoice[]> {
+    const { memberships, registry } = this.#deps;
+    const joined = await memberships.ofAdmin(adminId);
+    const found = await registry.findVisible(joined.map((one) => one.organization_id));
+    const byId = new Map(found.map((one) => [one._id.toHexString(), one]));
+    return joined.flatMap(({ organization_id, role }: MembershipDocument) => {
+      const organization = byId.get(organization_id.toHexString());
+      return organization === undefined ? [] : [{ organization, role }];
+    });
+  }
+
+  /** Hashes of an older system, or of another cost, are replaced at the first sign-in that proves the password. */
+  async #upgradeHash(admin: AdminDocument, password: string): Promise<void> {
+    const { admins, passwords } = this.#deps;
+    if (!passwords.needsRehash(admin.password)) return;
+    await admins.upgradePassword(admin, await passwords.hash(password));
+  }
+}
+
+function preferred(choices: readonly OrganizationChoice[], last: ObjectId | null) {
+  const serving = choices.filter(({ organization }) => organization.state !== 'suspended');
+  const usedLast = last && serving.find(({ organization }) => organization._id.equals(last));
+  return usedLast ?? serving[0] ?? choices[0];
+}

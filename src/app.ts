@@ -1,0 +1,76 @@
+import helmet from '@fastify/helmet';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import { adminRoutes, publicAdminRoutes } from './admins/admin-routes.ts';
+import { healthRoutes } from './health/health-routes.ts';
+import { addCaller, requireCaller } from './http/authentication.ts';
+import { addBodyParsers } from './http/body-parsers.ts';
+import { addDeclaredResponses } from './http/declared-responses.ts';
+import { methodNotAllowed } from './http/method-not-allowed.ts';
+import { addOpenApi, documentSecurity } from './http/openapi.ts';
+import { addProblemDetails } from './http/problem-details.ts';
+import { addRequestId, requestId } from './http/request-id.ts';
+import { addTextSafety } from './http/text-safety.ts';
+import { addValidation } from './http/validation.ts';
+import { addIdempotency } from './idempotency/idempotency-plugin.ts';
+import {
+  organizationRoutes,
+  publicOrganizationRoutes,
+} from './organizations/organization-routes.ts';
+import type { Services } from './services.ts';
+
+/** How the application is set up, beyond its services. */
+export interface AppOptions {
+  logger: FastifyBaseLogger;
+  /** Told of an answer whose status its route does not declare; by default it is logged. */
+  onUndeclaredStatus?: (route: string, status: number) => void;
+}
+
+const REQUEST_TIMEOUT_MS = 30_000;
+
+/**
+ * Builds the HTTP application on its services: plugins, scopes, routes. It does not listen.
+ *
+ * Public and authenticated routes live in separate scopes, so that a new route cannot be left open by forgetting a prefix.
+ */
+export async function buildApp(services: Services, options: AppOptions): Promise<FastifyInstance> {
+  const { logger } = options;
+  const app = Fastify({
+    loggerInstance: logger,
+    genReqId: requestId,
+    requestIdHeader: false,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: 'idle',
+  }).withTypeProvider<TypeBoxTypeProvider>();
+
+  const refusals = methodNotAllowed(app);
+  addProblemDetails(app);
+  addRequestId(app);
+  addValidation(app);
+  addTextSafety(app);
+  addCaller(app);
+  addIdempotency(app, services.idempotency);
+  await addBodyParsers(app);
+  await app.register(helmet, { contentSecurityPolicy: false });
+  await addOpenApi(app);
+  addDeclaredResponses(
+    app,
+    options.onUndeclaredStatus ??
+      ((route, status) => logger.error({ route, status }, 'answered with an undeclared status')),
+  );
+  app.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs'));
+
+  await app.register(async (scope) => {
+    await scope.register(healthRoutes, { services });
+    await scope.register(publicOrganizationRoutes, { services });
+    await scope.register(publicAdminRoutes, { services });
+  });
+  await app.register(async (scope) => {
+    documentSecurity(scope);
+    requireCaller(scope, services.sessions);
+    await scope.register(organizationRoutes, { services });
+    await scope.register(adminRoutes, { services });
+  });
+  await app.register(refusals);
+  return app;
+}

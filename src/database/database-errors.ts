@@ -1,0 +1,96 @@
+import {
+  MongoError,
+  MongoNetworkError,
+  MongoOperationTimeoutError,
+  MongoServerError,
+  MongoServerSelectionError,
+} from 'mongodb';
+import pRetry from 'p-retry';
+import { AppError } from '../errors.ts';
+
+/** The database is away, hangs, or is choosing a new primary. Trying again soon makes sense. */
+export class DatabaseUnavailableError extends AppError {
+  constructor(cause: unknown) {
+    super(
+      'unavailable',
+      'database_unavailable',
+      'The database does not answer. Try again shortly.',
+      {
+        cause,
+        retryAfter: 2,
+      },
+    );
+  }
+}
+
+/** Server codes that say "this node cannot serve you now", by the names of MongoDB's error_codes.yml. */
+const NOT_SERVING = new Set([
+  6, // HostUnreachable
+  7, // HostNotFound
+  89, // NetworkTimeout
+  91, // ShutdownInProgress
+  189, // PrimarySteppedDown
+  262, // ExceededTimeLimit
+  9001, // SocketException
+  10107, // NotWritablePrimary
+  11600, // InterruptedAtShutdown
+  11602, // InterruptedDueToReplStateChange
+  13435, // NotPrimaryNoSecondaryOk
+  13436, // NotPrimaryOrSecondary
+  64, // WriteConcernFailed: written, but not yet durable on a majority
+  133, // FailedToSatisfyReadPreference
+]);
+
+const DUPLICATE_KEY = 11000;
+
+/** Whether the database, rather than the request, is at fault. */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  if (error instanceof MongoServerError) return NOT_SERVING.has(Number(error.code));
+  return isTimeout(error) || error instanceof MongoNetworkError || isConnectionLoss(error);
+}
+
+function isTimeout(error: unknown): boolean {
+  if (error instanceof MongoServerSelectionError || error instanceof MongoOperationTimeoutError)
+    return true;
+  return error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');
+}
+
+/** Classes the driver throws for a lost pool, topology or check-out; not all share a base class. */
+function isConnectionLoss(error: unknown): boolean {
+  return (
+    error instanceof MongoError &&
+    /^Mongo(?:PoolCleared|PoolClosed|WaitQueueTimeout|TopologyClosed|NotConnected|ClientClosed)|^(?:WaitQueueTimeout|PoolCleared|PoolClosed)/.test(
+      error.name,
+    )
+  );
+}
+
+/**
+ * Runs an **idempotent** database step, again after a fail-over or a lost connection, for as long as a caller is
+ * willing to wait. A step that timed out is not run again: the time is used up.
+ *
+ * @throws DatabaseUnavailableError when the database does not come back in time; other errors unchanged
+ */
+export async function retryTransient<T>(step: () => Promise<T>): Promise<T> {
+  try {
+    return await pRetry(step, {
+      retries: 20,
+      minTimeout: 25,
+      factor: 1.6,
+      maxTimeout: 250,
+      maxRetryTime: 2_500,
+      shouldRetry: ({ error }) => isDatabaseUnavailable(error) && !isTimeout(error),
+    });
+  } catch (error) {
+    throw isDatabaseUnavailable(error) ? new DatabaseUnavailableError(error) : error;
+  }
+}
+
+/**
+ * The first field of the unique index that an E11000 hit, or `undefined` for any other error. Stores turn it into the
+ * domain's own conflict.
+ */
+export function duplicateKeyField(error: unknown): string | undefined {
+  if (!(error instanceof MongoServerError) || error.code !== DUPLICATE_KEY) return undefined;
+  return Object.keys(error.errorResponse.keyPattern ?? {})[0] ?? 'unknown';
+}

@@ -1,0 +1,36 @@
+import formbody from '@fastify/formbody';
+import type { FastifyInstance } from 'fastify';
+import { AppError } from '../errors.ts';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * Reads JSON bodies: strictly UTF-8 (RFC 8259, 8.1), without `__proto__` and `constructor` keys. An empty body counts as
+ * none, whatever its Content-Type says, because many clients send the header with every DELETE.
+ */
+export async function addBodyParsers(app: FastifyInstance): Promise<void> {
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer' },
+    (request, body: Buffer, done) => {
+      if (body.length === 0) return done(null, undefined);
+      try {
+        const text = utf8.decode(body);
+        return parseJson(request, text, (error, parsed) =>
+          error === null ? done(null, parsed) : done(malformed(error)),
+        );
+      } catch (error) {
+        return done(malformed(error));
+      }
+    },
+  );
+  await app.register(formbody, { bodyLimit: 64 * 1024 });
+}
+
+function malformed(cause: unknown): AppError {
+  return new AppError('malformed', 'malformed_json', 'The body is not well-formed JSON in UTF-8.', {
+    cause,
+  });
+}

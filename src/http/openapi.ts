@@ -1,0 +1,57 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance } from 'fastify';
+import { VERSION } from '../version.ts';
+
+const DESCRIPTION = `Organizations, their admins and their data, for multi-tenant products on MongoDB.
+
+Every organization owns one collection. Refusals are problem details (RFC 9457) with a stable \`code\`. To try things out:
+create an organization, press Authorize with its e-mail address and password, and go on.`;
+
+/** Serves the OpenAPI 3.1 document at `/openapi.json` and Swagger UI at `/docs`. Register it before the routes. */
+export async function addOpenApi(app: FastifyInstance): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Tenantry',
+        version: VERSION,
+        description: DESCRIPTION,
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      servers: [{ url: '/', description: 'This service' }],
+      tags: [
+        { name: 'Organizations', description: 'The five operations on organizations' },
+        { name: 'Admins', description: 'Signing in' },
+        { name: 'Health', description: 'For load balancers and orchestrators' },
+      ],
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+          password: {
+            type: 'oauth2',
+            description: 'Sign in with e-mail address (as username) and password.',
+            flows: { password: { tokenUrl: '/admin/login', scopes: {} } },
+          },
+        },
+      },
+    },
+    refResolver: {
+      buildLocalReference: (schema, _baseUri, _fragment, index) =>
+        typeof schema.$id === 'string' ? schema.$id : `Schema${index}`,
+    },
+  });
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    uiConfig: { persistAuthorization: true, tryItOutEnabled: true },
+  });
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
+}
+
+/** Marks every route of a scope as needing a token, in the document. */
+export function documentSecurity(scope: FastifyInstance): void {
+  scope.addHook('onRoute', (route) => {
+    if (route.schema) route.schema.security ??= [{ bearer: [] }, { password: [] }];
+  });
+}

@@ -1,0 +1,159 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { type Static, Type } from 'typebox';
+import { DatabaseUnavailableError, isDatabaseUnavailable } from '../database/database-errors.ts';
+import { AppError, type ErrorKind, type FieldError } from '../errors.ts';
+import { validationProblem } from './validation-problem.ts';
+
+/** The one table from what went wrong to an HTTP status. `title` is RFC 9457's summary of the problem type. */
+const KINDS: Record<ErrorKind, { status: number; title: string }> = {
+  malformed: { status: 400, title: 'The request could not be read' },
+  unauthenticated: { status: 401, title: 'Authentication needed' },
+  forbidden: { status: 403, title: 'Not allowed' },
+  not_found: { status: 404, title: 'Not found' },
+  conflict: { status: 409, title: 'Conflict' },
+  too_large: { status: 413, title: 'Too large' },
+  unsupported_media: { status: 415, title: 'Unsupported media type' },
+  invalid: { status: 422, title: 'Invalid input' },
+  too_many_requests: { status: 429, title: 'Too many requests' },
+  unavailable: { status: 503, title: 'Service unavailable' },
+};
+
+export const Problem = Type.Object(
+  {
+    type: Type.String({
+      description: 'A URI that names the condition: `urn:tenantry:problem:<code>`.',
+    }),
+    title: Type.String(),
+    status: Type.Integer({ minimum: 400, maximum: 599 }),
+    detail: Type.String({ description: 'What is wrong, for people.' }),
+    code: Type.String({
+      description: 'The condition, for programs: stable, one per condition.',
+      pattern: '^[a-z][a-z0-9_]*$',
+    }),
+    request_id: Type.String({
+      description: 'Names this request in the logs; also in `X-Request-Id`.',
+    }),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object({
+          path: Type.String({ description: 'The field, as a JSON Pointer (RFC 6901): `/email`.' }),
+          message: Type.String(),
+        }),
+        { description: 'The fields at fault.' },
+      ),
+    ),
+  },
+  { $id: 'Problem', title: 'Problem', description: 'Problem details (RFC 9457).' },
+);
+export type Problem = Static<typeof Problem>;
+
+const PROBLEM_JSON = 'application/problem+json';
+
+/** Fastify's own refusals, by its error codes. */
+const FASTIFY_ERRORS: Record<string, { kind: ErrorKind; code: string; detail: string }> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    kind: 'unsupported_media',
+    code: 'unsupported_media_type',
+    detail: 'The Content-Type of the body is not one this operation takes; send application/json.',
+  },
+  FST_ERR_CTP_BODY_TOO_LARGE: {
+    kind: 'too_large',
+    code: 'body_too_large',
+    detail: 'The body is larger than this operation takes.',
+  },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
+    kind: 'malformed',
+    code: 'malformed_body',
+    detail: 'The body is not as long as Content-Length says.',
+  },
+  FST_ERR_BAD_URL: {
+    kind: 'malformed',
+    code: 'malformed_url',
+    detail: 'The URL is not well formed.',
+  },
+};
+
+/** Turns every error into problem details. Anything unknown is a bug: logged with its stack, answered without it. */
+export function addProblemDetails(app: FastifyInstance): void {
+  app.addSchema(Problem);
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const known = toAppError(error, request);
+    if (known === undefined) {
+      request.log.error({ err: error }, 'unexpected error');
+      return sendProblem(request, reply, 500, 'Internal error', {
+        code: 'internal_error',
+        message: 'Something went wrong on our side. The request id finds it in the logs.',
+      });
+    }
+    const { status, title } = KINDS[known.kind];
+    if (status >= 500) request.log.warn({ err: known }, known.code);
+    if (known.retryAfter !== undefined) reply.header('retry-after', known.retryAfter);
+    if (status === 401) reply.header('www-authenticate', challenge(known));
+    return sendProblem(request, reply, status, title, known);
+  });
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(request, reply, 404, 'Not found', {
+      code: 'route_not_found',
+      message: `There is nothing at ${request.method} ${request.url.split('?')[0]}. See /docs.`,
+    }),
+  );
+}
+
+/** Sends one problem. */
+export function sendProblem(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  status: number,
+  title: string,
+  about: { code: string; message: string; errors?: readonly FieldError[] | undefined },
+): FastifyReply {
+  const problem: Problem = {
+    type: `urn:tenantry:problem:${about.code}`,
+    title,
+    status,
+    detail: about.message,
+    code: about.code,
+    request_id: request.id,
+    ...(about.errors && { errors: [...about.errors] }),
+  };
+  return reply.code(status).type(PROBLEM_JSON).send(problem);
+}
+
+/** The responses of a route that answers with these statuses when it refuses. Every route may answer 500 and 503. */
+export function problemResponses<S extends number>(...statuses: S[]) {
+  const all = [...new Set([...statuses, 500, 503])];
+  return Object.fromEntries(all.map((status) => [status, problemResponse(status)])) as Record<
+    S | 500 | 503,
+    ReturnType<typeof problemResponse>
+  >;
+}
+
+function problemResponse(status: number) {
+  const kind = Object.values(KINDS).find((one) => one.status === status);
+  return {
+    description: kind?.title ?? 'Internal error',
+    content: { [PROBLEM_JSON]: { schema: Type.Ref('Problem#') } },
+  };
+}
+
+function toAppError(error: FastifyError, request: FastifyRequest): AppError | undefined {
+  if (error instanceof AppError) return error;
+  if (error.validation) return validationProblem(error.validation, error.validationContext);
+  if (isDatabaseUnavailable(error)) return new DatabaseUnavailableError(error);
+  const known = FASTIFY_ERRORS[error.code];
+  if (known !== undefined)
+    return new AppError(known.kind, known.code, known.detail, { cause: error });
+  // Body parsers say 400 for what they cannot read.
+  if (error.statusCode === 400 && request.body === undefined)
+    return new AppError('malformed', 'malformed_body', 'The body could not be read.', {
+      cause: error,
+    });
+  return undefined;
+}
+
+/** RFC 6750, section 3: a request without a token gets no error code. */
+function challenge(error: AppError): string {
+  return error.code === 'invalid_token' || error.code === 'token_expired'
+    ? 'Bearer realm="tenantry", error="invalid_token"'
+    : 'Bearer realm="tenantry"';
+}

@@ -1,0 +1,55 @@
+import type { FastifySchemaValidationError } from 'fastify';
+import { AppError, type FieldError } from '../errors.ts';
+
+/** Turns what JSON Schema validation found into a problem that names every field at fault. */
+export function validationProblem(
+  found: readonly FastifySchemaValidationError[],
+  context: string | undefined,
+): AppError {
+  const errors = found.map(fieldError);
+  const message = errors
+    .map(
+      ({ path, message: rule }) => `${path === '' ? (context ?? 'input') : path.slice(1)}: ${rule}`,
+    )
+    .join('; ');
+  return context === 'body'
+    ? new AppError('invalid', 'validation_failed', message, { errors })
+    : new AppError('malformed', `invalid_${context ?? 'request'}`, message, { errors });
+}
+
+function fieldError(found: FastifySchemaValidationError): FieldError {
+  const { instancePath, keyword, params, message } = found;
+  const missing = params.missingProperty ?? params.additionalProperty;
+  return {
+    path: missing === undefined ? instancePath : pointer(instancePath, missing),
+    message: RULES[keyword]?.(params) ?? message ?? 'is invalid',
+  };
+}
+
+/** The rules in words, where JSON Schema's own are not for people. */
+const RULES: Record<string, (params: Record<string, unknown>) => string | undefined> = {
+  required: () => 'is required',
+  additionalProperties: () => 'is not a known field',
+  type: ({ type }) => `must be ${TYPES[String(type)] ?? type}`,
+  minLength: ({ limit }) =>
+    limit === 1 ? 'must not be empty' : `must have at least ${limit} characters`,
+  maxLength: ({ limit }) => `must have at most ${limit} characters`,
+  minProperties: ({ limit }) => `must have at least ${limit} of its fields`,
+  format: ({ format }) => FORMATS[String(format)],
+  enum: ({ allowedValues }) => `must be one of ${(allowedValues as unknown[]).join(', ')}`,
+  const: ({ allowedValue }) => `must be ${JSON.stringify(allowedValue)}`,
+};
+
+const TYPES: Record<string, string> = {
+  string: 'a string',
+  object: 'an object',
+  null: 'null',
+  integer: 'a whole number',
+};
+
+const FORMATS: Record<string, string> = { email: 'must be an e-mail address' };
+
+/** RFC 6901: `~` and `/` inside a name are escaped. */
+function pointer(parent: string, name: unknown): string {
+  return `${parent}/${String(name).replaceAll('~', '~0').replaceAll('/', '~1')}`;
+}

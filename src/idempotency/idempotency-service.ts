@@ -1,0 +1,98 @@
+import { createHash, createHmac, hkdfSync } from 'node:crypto';
+import type { ObjectId } from 'mongodb';
+import { AppError } from '../errors.ts';
+import type { IdSource } from '../ids.ts';
+import type { IdempotencyStore, StoredAnswer } from './idempotency-store.ts';
+
+class IdempotencyKeyReusedError extends AppError {
+  constructor() {
+    super(
+      'invalid',
+      'idempotency_key_reused',
+      'This Idempotency-Key was used with another body. A new request needs a new key.',
+      { errors: [{ path: '/idempotency-key', message: 'was used with another body' }] },
+    );
+  }
+}
+
+class IdempotencyKeyInProgressError extends AppError {
+  constructor() {
+    super(
+      'conflict',
+      'idempotency_key_in_progress',
+      'A request with this Idempotency-Key is still being worked on. Try again shortly.',
+      { retryAfter: 1 },
+    );
+  }
+}
+
+/** A request that may do its work. */
+export interface IdempotentAttempt {
+  kind: 'attempt';
+  keyId: string;
+  attemptId: ObjectId;
+  /** The id to give to what the request creates. */
+  subjectId: ObjectId;
+  /** What an earlier attempt, of which no answer is known, may have created. */
+  earlierSubjectId: ObjectId | undefined;
+}
+
+/** A request that was answered before. */
+export interface Replay {
+  kind: 'replay';
+  answer: StoredAnswer;
+}
+
+/**
+ * Remembers the answers to requests that carry an `Idempotency-Key`, so that repeating one after a lost answer does the
+ * work once. The body is remembered as a keyed hash only: it may hold a password.
+ *
+ * @see https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+ */
+export class IdempotencyService {
+  readonly #deps: { store: IdempotencyStore; ids: IdSource };
+  readonly #key: Buffer;
+
+  constructor(deps: { store: IdempotencyStore; ids: IdSource; secret: string }) {
+    this.#deps = deps;
+    this.#key = Buffer.from(hkdfSync('sha256', deps.secret, '', 'tenantry idempotency', 32));
+  }
+
+  /**
+   * @param operation - the route, and whatever else keys of one caller are kept apart by
+   * @throws IdempotencyKeyReusedError, IdempotencyKeyInProgressError
+   */
+  async begin(operation: string, key: string, body: unknown): Promise<IdempotentAttempt | Replay> {
+    const { store, ids } = this.#deps;
+    const keyId = createHash('sha256').update(`${operation}\0${key}`).digest('hex');
+    const fingerprint = createHmac('sha256', this.#key)
+      .update(JSON.stringify(body ?? null))
+      .digest('hex');
+    const attempt = {
+      kind: 'attempt' as const,
+      keyId,
+      attemptId: ids.objectId(),
+      subjectId: ids.objectId(),
+      earlierSubjectId: undefined,
+    };
+    const earlier = await store.claim(keyId, {
+      fingerprint,
+      attempt_id: attempt.attemptId,
+      subject_id: attempt.subjectId,
+    });
+    if (earlier.attempt_id.equals(attempt.attemptId)) return attempt;
+    if (earlier.fingerprint !== fingerprint) throw new IdempotencyKeyReusedError();
+    if (earlier.answer !== null) return { kind: 'replay', answer: earlier.answer };
+    if (!(await store.takeOver(keyId, attempt.attemptId, attempt.subjectId)))
+      throw new IdempotencyKeyInProgressError();
+    return { ...attempt, earlierSubjectId: earlier.subject_id };
+  }
+
+  /** Keeps an answer that repeating the request would give again; forgets one that only says "not now". */
+  async end(attempt: IdempotentAttempt, answer: StoredAnswer): Promise<void> {
+    const { store } = this.#deps;
+    const passing = answer.status >= 500 || answer.status === 429;
+    if (passing) await store.release(attempt.keyId, attempt.attemptId);
+    else await store.complete(attempt.keyId, attempt.attemptId, answer);
+  }
+}

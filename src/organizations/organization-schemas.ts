@@ -1,0 +1,133 @@
+import { type Static, Type } from 'typebox';
+
+export const ObjectIdString = Type.String({
+  pattern: '^[0-9a-f]{24}$',
+  description: 'A MongoDB ObjectId.',
+  examples: ['66f1c0ffee0ddba11ca75a1e'],
+});
+
+export const Timestamp = Type.String({
+  format: 'date-time',
+  description: 'RFC 3339, UTC, with milliseconds.',
+  examples: ['2026-11-23T09:30:00.000Z'],
+});
+
+export const Email = Type.String({
+  format: 'email',
+  maxLength: 254,
+  description: 'Compared without regard to case.',
+  examples: ['ada@acme.example'],
+});
+
+export const OrganizationNameString = Type.String({
+  description:
+    'Trimmed, NFKC; 1 to 100 characters of any script, at least one of them a letter or digit. Names that lead to the ' +
+    'same collection are one name.',
+  examples: ['Acme GmbH'],
+});
+
+export const NewPassword = Type.String({
+  minLength: 8,
+  maxLength: 256,
+  format: 'password',
+  description: '8 to 256 characters, any of them.',
+  examples: ['correct horse battery staple'],
+});
+
+export const ExternalId = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  description: "The product's own id for the organization; unique.",
+  examples: ['customer-4711'],
+});
+
+export const Metadata = Type.Record(Type.String(), Type.Unknown(), {
+  description:
+    'Anything the product wants to keep with the organization: a JSON object of at most 16 KiB.',
+  examples: [{ plan: 'team', seats: 12 }],
+});
+
+const Role = Type.String({ examples: ['owner'] });
+
+const OrganizationAdmin = Type.Object({ id: ObjectIdString, email: Email });
+
+const Identity = {
+  id: ObjectIdString,
+  organization_name: OrganizationNameString,
+  collection_name: Type.String({
+    description: "The organization's collection: `org_` and the slug of its name.",
+    examples: ['org_acme_gmbh'],
+  }),
+};
+
+export const SignUpBody = Type.Object(
+  { organization_name: OrganizationNameString, email: Email, password: NewPassword },
+  { additionalProperties: false },
+);
+
+export const CreatedOrganization = Type.Object({
+  ...Identity,
+  admin: OrganizationAdmin,
+  status: Type.Literal('active'),
+  created_at: Timestamp,
+});
+
+export const GetQuery = Type.Object(
+  {
+    organization_name: Type.Optional(OrganizationNameString),
+  },
+  { additionalProperties: false },
+);
+
+export const Organization = Type.Object({
+  ...Identity,
+  status: Type.Enum(['active', 'suspended']),
+  created_at: Timestamp,
+  admin: Type.Optional(
+    Type.Object(OrganizationAdmin.properties, {
+      description: 'The owner who has been a member longest. For members, as are the fields below.',
+    }),
+  ),
+  updated_at: Type.Optional(Timestamp),
+  members: Type.Optional(Type.Integer({ minimum: 1 })),
+  metadata: Type.Optional(Metadata),
+  external_id: Type.Optional(Type.Union([ExternalId, Type.Null()])),
+  your_role: Type.Optional(Role),
+});
+export type Organization = Static<typeof Organization>;
+
+export const UpdateBody = Type.Object(
+  {
+    organization_name: Type.Optional(
+      Type.String({
+        ...OrganizationNameString,
+        description: 'The new name; or, beside `new_organization_name`, the present one.',
+      }),
+    ),
+    new_organization_name: Type.Optional(OrganizationNameString),
+    metadata: Type.Optional(Metadata),
+    external_id: Type.Optional(Type.Union([ExternalId, Type.Null()])),
+    email: Type.Optional(Email),
+    password: Type.Optional(NewPassword),
+  },
+  { additionalProperties: false, minProperties: 1 },
+);
+
+export const DeleteParameters = Type.Object(
+  {
+    organization_name: Type.Optional(
+      Type.String({
+        ...OrganizationNameString,
+        description: "A safeguard: if given, it has to be the token's organization.",
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+export const DeletedOrganization = Type.Object({
+  id: ObjectIdString,
+  organization_name: OrganizationNameString,
+  status: Type.Literal('deleted'),
+  purge_at: Type.Null({ description: 'Deletion is immediate: everything is gone already.' }),
+});

@@ -1,0 +1,172 @@
+import type { ObjectId } from 'mongodb';
+import { type AdminDocument, normalizeEmail } from '../admins/admin-document.ts';
+import { EmailTakenError } from '../admins/admin-errors.ts';
+import type { AdminStore } from '../admins/admin-store.ts';
+import type { PasswordHasher } from '../admins/password-hasher.ts';
+import type { Clock } from '../clock.ts';
+import type { IdSource } from '../ids.ts';
+import type { MembershipStore } from '../members/membership-store.ts';
+import { type OrganizationDocument, SERVING_STATES } from '../registry/organization-document.ts';
+import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
+import type { RegistryStore } from '../registry/registry-store.ts';
+import type { Caller } from '../sessions/session-service.ts';
+import type { CollectionBudget } from '../tenants/capacity.ts';
+import {
+  type NewOrganization,
+  type OrganizationCreation,
+  OwnerGoneError,
+} from '../tenants/lifecycle/organization-creation.ts';
+import type { OrganizationDeletion } from '../tenants/lifecycle/organization-deletion.ts';
+import { type OrganizationName, parseOrganizationName } from '../tenants/organization-name.ts';
+import { OtherOrganizationError } from './organization-errors.ts';
+import { retryWhileBusy } from './retry-while-busy.ts';
+
+/** What a person fills in to sign up. */
+export interface SignUp {
+  organization_name: string;
+  email: string;
+  password: string;
+}
+
+/** An organization and the account that owns it. */
+export interface OwnedOrganization {
+  organization: OrganizationDocument;
+  owner: Pick<AdminDocument, '_id' | 'email'>;
+}
+
+/** An organization as its members see it. */
+export interface MemberView extends OwnedOrganization {
+  members: number;
+}
+
+interface OrganizationServiceDeps {
+  registry: RegistryStore;
+  admins: AdminStore;
+  memberships: MembershipStore;
+  passwords: PasswordHasher;
+  creation: OrganizationCreation;
+  deletion: OrganizationDeletion;
+  budget: CollectionBudget;
+  clock: Clock;
+  ids: IdSource;
+  tenantDatabase: string;
+}
+
+/** The rules of creating, finding and deleting organizations. */
+export class OrganizationService {
+  readonly #deps: OrganizationServiceDeps;
+
+  constructor(deps: OrganizationServiceDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Creates an organization with its collection and its owner. If the e-mail address has an account and the password is
+   * right, that person becomes the owner of one more organization.
+   *
+   * @param id - the new organization's id, if the caller has to know it beforehand
+   * @throws InvalidFieldError, OrganizationNameTakenError, CollectionNameTakenError, ConfusableNameError, EmailTakenError,
+   *   CapacityReachedError, PasswordQueueFullError; nothing is left behind after any of them
+   */
+  async create(signUp: SignUp, id = this.#deps.ids.objectId()): Promise<OwnedOrganization> {
+    const { registry, budget, creation, tenantDatabase: database } = this.#deps;
+    const name = parseOrganizationName(signUp.organization_name);
+    const email = normalizeEmail(signUp.email);
+    // Before the costly hash; the unique indexes decide, whatever happens in between.
+    await registry.assertNameFree(name);
+    await budget.take();
+    for (;;) {
+      const owner = await this.#ownerOf(email, signUp.password);
+      try {
+        const organization = await creation.run({ id, name, database, owner });
+        const ownerId = owner.kind === 'new' ? owner.admin._id : owner.adminId;
+        return { organization, owner: { _id: ownerId, email } };
+      } catch (error) {
+        // The account was deleted after its password was checked: now it is a new one.
+        if (!(error instanceof OwnerGoneError)) throw error;
+      }
+    }
+  }
+
+  /** @returns the organization an earlier attempt created under this id, or undefined if it came to nothing */
+  async findCreated(id: ObjectId): Promise<OwnedOrganization | undefined> {
+    const organization = await this.#deps.registry.findById(id);
+    if (organization === null || !SERVING_STATES.includes(organization.state)) return undefined;
+    return this.memberView(organization);
+  }
+
+  /** @returns the organization called so; @throws InvalidFieldError, OrganizationNotFoundError */
+  async getByName(organizationName: string): Promise<OrganizationDocument> {
+    const found = await this.#deps.registry.findByName(parseOrganizationName(organizationName));
+    if (found === null) throw new OrganizationNotFoundError();
+    return found;
+  }
+
+  /** What members see of their organization beyond what everybody sees. */
+  async memberView(organization: OrganizationDocument): Promise<MemberView> {
+    const { admins, memberships } = this.#deps;
+    const [members, ownership] = await Promise.all([
+      memberships.countOf(organization._id),
+      memberships.firstOwner(organization._id),
+    ]);
+    const owner = ownership && (await admins.findById(ownership.admin_id));
+    // Both are missing only while the organization is being deleted.
+    if (owner === null) throw new OrganizationNotFoundError();
+    return { organization, owner, members };
+  }
+
+  /**
+   * Deletes the caller's organization: its collection, its members' sessions and memberships, and the accounts of those
+   * who belong nowhere else.
+   *
+   * @param safeguards - names the caller gave, each of which has to be the organization's
+   * @throws OtherOrganizationError, OrganizationBusyError, OrganizationNotFoundError
+   */
+  async delete(
+    caller: Caller,
+    safeguards: readonly (string | undefined)[] = [],
+  ): Promise<OrganizationDocument> {
+    for (const name of safeguards) if (name !== undefined) assertIsName(caller.organization, name);
+    return retryWhileBusy(async () => {
+      const organization = await this.findServing(caller.organization._id);
+      const deleted = await this.#deps.deletion.run(organization);
+      return deleted ? organization : null;
+    });
+  }
+
+  /** @throws OrganizationNotFoundError */
+  async findServing(id: ObjectId): Promise<OrganizationDocument> {
+    const organization = await this.#deps.registry.findById(id);
+    if (organization === null || !SERVING_STATES.includes(organization.state))
+      throw new OrganizationNotFoundError();
+    return organization;
+  }
+
+  async #ownerOf(email: string, password: string): Promise<NewOrganization['owner']> {
+    const { admins, passwords, clock, ids } = this.#deps;
+    const existing = await admins.findByEmail(email);
+    if (existing !== null) {
+      if (!(await passwords.verify(password, existing.password))) throw new EmailTakenError();
+      return { kind: 'existing', adminId: existing._id };
+    }
+    const now = clock.now();
+    const admin: AdminDocument = {
+      _id: ids.objectId(),
+      email,
+      name: null,
+      password: await passwords.hash(password),
+      membership_version: 0,
+      last_organization_id: null,
+      created_at: now,
+      updated_at: now,
+    };
+    return { kind: 'new', admin };
+  }
+}
+
+/** @throws OtherOrganizationError when the name is not this organization's */
+export function assertIsName(organization: OrganizationDocument, given: string): OrganizationName {
+  const name = parseOrganizationName(given);
+  if (name.slug !== organization.slug) throw new OtherOrganizationError();
+  return name;
+}

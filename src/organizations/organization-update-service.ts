@@ -1,0 +1,138 @@
+import { type AdminDocument, normalizeEmail } from '../admins/admin-document.ts';
+import { EmailTakenError } from '../admins/admin-errors.ts';
+import type { AdminStore } from '../admins/admin-store.ts';
+import type { PasswordHasher } from '../admins/password-hasher.ts';
+import type { Clock } from '../clock.ts';
+import type {
+  CredentialChange,
+  OrganizationDocument,
+  OrganizationTarget,
+} from '../registry/organization-document.ts';
+import type { RegistryStore } from '../registry/registry-store.ts';
+import { InvalidTokenError } from '../sessions/session-errors.ts';
+import type { Caller } from '../sessions/session-service.ts';
+import type { SessionStore } from '../sessions/session-store.ts';
+import { identityOf } from '../tenants/lifecycle/organization-identity.ts';
+import type { OrganizationUpdate } from '../tenants/lifecycle/organization-update.ts';
+import { type OrganizationName, parseOrganizationName } from '../tenants/organization-name.ts';
+import { assertMetadata } from './metadata.ts';
+import { assertIsName, type OrganizationService } from './organization-service.ts';
+import { retryWhileBusy } from './retry-while-busy.ts';
+
+/** A change of an organization and of the caller's own credentials; what is absent stays as it is. */
+export interface OrganizationChangeRequest {
+  organization_name?: string;
+  new_organization_name?: string;
+  metadata?: Record<string, unknown>;
+  external_id?: string | null;
+  email?: string;
+  password?: string;
+}
+
+interface OrganizationUpdateServiceDeps {
+  organizations: OrganizationService;
+  registry: RegistryStore;
+  admins: AdminStore;
+  sessions: SessionStore;
+  passwords: PasswordHasher;
+  update: OrganizationUpdate;
+  clock: Clock;
+}
+
+/** The rules of changing an organization. */
+export class OrganizationUpdateService {
+  readonly #deps: OrganizationUpdateServiceDeps;
+
+  constructor(deps: OrganizationUpdateServiceDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Changes everything asked for, or nothing.
+   *
+   * @returns the organization as it is now
+   * @throws InvalidFieldError, OtherOrganizationError, OrganizationNameTakenError, CollectionNameTakenError,
+   *   ConfusableNameError, ExternalIdTakenError, EmailTakenError, OrganizationBusyError, OrganizationNotFoundError
+   */
+  async update(caller: Caller, request: OrganizationChangeRequest): Promise<OrganizationDocument> {
+    const name = newNameOf(caller.organization, request);
+    if (request.metadata !== undefined) assertMetadata(request.metadata);
+    const credentials = await this.#credentialChange(caller, request);
+    const changesOrganization =
+      name !== undefined || request.metadata !== undefined || request.external_id !== undefined;
+    if (!changesOrganization) return this.#changeCredentials(caller, credentials);
+    return retryWhileBusy(async () => {
+      const seen = await this.#deps.organizations.findServing(caller.organization._id);
+      if (seen.state !== 'active') return null;
+      return this.#deps.update.run(seen, targetOf(seen, name, request), credentials);
+    });
+  }
+
+  async #credentialChange(
+    caller: Caller,
+    { email, password }: OrganizationChangeRequest,
+  ): Promise<CredentialChange | undefined> {
+    if (email === undefined && password === undefined) return undefined;
+    const { admins, passwords } = this.#deps;
+    const admin = await admins.findById(caller.adminId);
+    if (admin === null) throw new InvalidTokenError();
+    if (email !== undefined) await this.#assertEmailFree(admin, normalizeEmail(email));
+    return {
+      admin_id: admin._id,
+      session_id: caller.sessionId,
+      previous: { email: admin.email, password: admin.password },
+      ...(email === undefined ? {} : { email: normalizeEmail(email) }),
+      ...(password === undefined ? {} : { password: await passwords.hash(password) }),
+    };
+  }
+
+  async #changeCredentials(caller: Caller, change: CredentialChange | undefined) {
+    const { admins, sessions, clock, organizations } = this.#deps;
+    if (change !== undefined) {
+      const { email, password } = change;
+      const fields = { ...(email && { email }), ...(password && { password }) };
+      await admins.changeCredentials(change.admin_id, fields, clock.now());
+      if (password !== undefined) await sessions.endOthers(change.admin_id, change.session_id);
+    }
+    return organizations.findServing(caller.organization._id);
+  }
+
+  /** Spares most conflicts the undo of what comes before; the unique index decides the rest. */
+  async #assertEmailFree(admin: AdminDocument, email: string): Promise<void> {
+    const holder = await this.#deps.admins.findByEmail(email);
+    if (holder !== null && !holder._id.equals(admin._id)) throw new EmailTakenError();
+  }
+}
+
+/** The two forms of a rename have one meaning: the last name given is the new one. */
+function newNameOf(
+  organization: OrganizationDocument,
+  request: OrganizationChangeRequest,
+): OrganizationName | undefined {
+  const { organization_name: first, new_organization_name: second } = request;
+  if (second !== undefined) {
+    if (first !== undefined) assertIsName(organization, first);
+    return parseOrganizationName(second, '/new_organization_name');
+  }
+  return first === undefined ? undefined : parseOrganizationName(first);
+}
+
+function targetOf(
+  seen: OrganizationDocument,
+  name: OrganizationName | undefined,
+  request: OrganizationChangeRequest,
+): OrganizationTarget {
+  const { organization_name, name_key, slug, skeleton, collection_name } =
+    name === undefined ? seen : identityOf(name, seen.database);
+  return {
+    organization_name,
+    name_key,
+    slug,
+    skeleton,
+    // The same slug keeps its collection, under whatever name it has.
+    collection_name: slug === seen.slug ? seen.collection_name : collection_name,
+    metadata: request.metadata ?? seen.metadata,
+    external_id:
+      request.external_id === undefined ? (seen.external_id ?? null) : request.external_id,
+  };
+}

@@ -1,0 +1,346 @@
+import type { Collection, Db, Document, Filter, ObjectId, UpdateFilter, UUID } from 'mongodb';
+import { type MasterCollection, masterCollection } from '../database/collections.ts';
+import { duplicateKeyField, retryTransient } from '../database/database-errors.ts';
+import { withinDeadline } from '../database/deadline.ts';
+import { literal } from '../database/update-pipeline.ts';
+import type { AppError } from '../errors.ts';
+import type { OrganizationName } from '../tenants/organization-name.ts';
+import {
+  type OperationDocument,
+  type OrganizationDocument,
+  type OrganizationState,
+  SERVING_STATES,
+} from './organization-document.ts';
+import {
+  CollectionNameTakenError,
+  ConfusableNameError,
+  ExternalIdTakenError,
+  OperationLostError,
+  OrganizationNameTakenError,
+} from './registry-errors.ts';
+
+export const ORGANIZATIONS: MasterCollection = {
+  name: 'organizations',
+  indexes: [
+    { name: 'held_slugs', key: { 'held.slugs': 1 }, unique: true },
+    { name: 'held_skeletons', key: { 'held.skeletons': 1 }, unique: true },
+    {
+      name: 'held_external_ids',
+      key: { 'held.external_ids': 1 },
+      unique: true,
+      partialFilterExpression: { 'held.external_ids': { $type: 'string' } },
+    },
+    // Only documents with work under way are in it, so that looking for stuck work costs nothing.
+    {
+      name: 'operation_leases',
+      key: { 'operation.lease_expires_at': 1 },
+      partialFilterExpression: { 'operation.lease_expires_at': { $type: 'date' } },
+    },
+  ],
+};
+
+/** An organization being created is not there yet, one being deleted is not there any more. */
+const VISIBLE_STATES: OrganizationState[] = [...SERVING_STATES, 'suspended'];
+
+/** How long an operation belongs to the instance that runs it, unless it renews. */
+export const LEASE_MS = 3_000;
+
+/** By whom and for which operation a registry document may be changed. */
+export interface OperationClaim {
+  organizationId: ObjectId;
+  operationId: ObjectId;
+  owner: string;
+}
+
+/** What an organization is to be called; a conflict names it back to the caller. */
+export interface WantedNames {
+  name: OrganizationName;
+  externalId?: string | null;
+}
+
+/** A change of an organization's own fields. */
+export interface OrganizationChange {
+  $set: Partial<OrganizationDocument>;
+  $unset?: { external_id: '' };
+}
+
+export type NewOperation<T extends OperationDocument = OperationDocument> =
+  T extends OperationDocument ? Omit<T, 'lease_expires_at' | 'started_at' | 'attempts'> : never;
+
+/**
+ * Every query on the registry: the `organizations` collection of the master database.
+ *
+ * Leases are set and judged by the database's own clock (`$$NOW`), never by an instance's. A write for an operation
+ * holds only while the claim does: a paused instance that wakes up late changes nothing.
+ */
+export class RegistryStore {
+  readonly #organizations: Collection<OrganizationDocument>;
+
+  constructor(master: Db) {
+    this.#organizations = masterCollection<OrganizationDocument>(master, ORGANIZATIONS);
+  }
+
+  /** @returns the organization in any state, or null */
+  findById(id: ObjectId): Promise<OrganizationDocument | null> {
+    return retryTransient(() => this.#organizations.findOne({ _id: id }, withinDeadline()));
+  }
+
+  /** @returns the organization of that name that is past its creation and not being deleted, or null */
+  findByName(name: OrganizationName): Promise<OrganizationDocument | null> {
+    return retryTransient(() =>
+      this.#organizations.findOne(
+        {
+          'held.slugs': name.slug,
+          name_key: name.key,
+          state: { $in: VISIBLE_STATES },
+        },
+        withinDeadline(),
+      ),
+    );
+  }
+
+  /** Tells early that a name is taken. The unique indexes decide in the end. @throws the conflicts of names */
+  async assertNameFree(name: OrganizationName): Promise<void> {
+    const held = await retryTransient(() =>
+      this.#organizations.findOne(
+        { 'held.skeletons': name.skeleton },
+        { ...withinDeadline(), projection: { _id: 1 } },
+      ),
+    );
+    if (held !== null) throw await this.#nameConflict(name, undefined);
+  }
+
+  /** @returns those of the ids that exist for their members, suspended ones included, in no order */
+  findVisible(ids: readonly ObjectId[]): Promise<OrganizationDocument[]> {
+    return retryTransient(() =>
+      this.#organizations
+        .find({ _id: { $in: [...ids] }, state: { $in: VISIBLE_STATES } }, withinDeadline())
+        .toArray(),
+    );
+  }
+
+  /** @returns how many organizations there are, from the collection's metadata: a constant-time figure */
+  count(): Promise<number> {
+    return this.#organizations.estimatedDocumentCount(withinDeadline());
+  }
+
+  /** All documents, for recovery's comparison with the collections that exist. */
+  all(): AsyncIterable<OrganizationDocument> {
+    return this.#organizations.find({});
+  }
+
+  /**
+   * Inserts an organization that is being created; its names are reserved from here on.
+   *
+   * @throws OrganizationNameTakenError, CollectionNameTakenError or ConfusableNameError
+   */
+  async insertProvisioning(
+    organization: Omit<OrganizationDocument, 'operation'>,
+    operation: NewOperation,
+    wanted: WantedNames,
+  ): Promise<void> {
+    const stage = { ...literal(organization), ...startOperation(operation) };
+    await this.#write(wanted, () =>
+      this.#organizations.updateOne({ _id: organization._id }, [{ $set: stage }], {
+        ...withinDeadline(),
+        upsert: true,
+      }),
+    );
+  }
+
+  /**
+   * Starts an operation on an organization in one of `from`, if no other is under way.
+   *
+   * @param fields - written in the same step, for example the names to reserve
+   * @param seen - the document the operation was decided on
+   * @returns the document as it is now, or null when it has changed since, or is busy
+   * @throws the conflicts of {@link insertProvisioning}, ExternalIdTakenError
+   */
+  async begin(
+    seen: OrganizationDocument,
+    operation: NewOperation,
+    fields: Partial<OrganizationDocument>,
+    wanted?: WantedNames,
+  ): Promise<OrganizationDocument | null> {
+    const stage = { ...literal(fields), ...startOperation(operation) };
+    return this.#write(wanted, async () => {
+      const begun = await this.#organizations.findOneAndUpdate(unchanged(seen), [{ $set: stage }], {
+        ...withinDeadline(),
+        returnDocument: 'after',
+      });
+      // A retry after a lost answer finds its own operation begun.
+      return (
+        begun ?? this.#organizations.findOne({ _id: seen._id, 'operation._id': operation._id })
+      );
+    });
+  }
+
+  /** Changes an organization on which no operation is under way, in one step. @returns the new document, or null when it has changed since `seen` */
+  async update(
+    seen: OrganizationDocument,
+    change: OrganizationChange,
+    wanted: WantedNames,
+  ): Promise<OrganizationDocument | null> {
+    return this.#write(wanted, () =>
+      this.#organizations.findOneAndUpdate(
+        unchanged(seen),
+        { ...change, $inc: { version: 1 } },
+        { ...withinDeadline(), returnDocument: 'after' },
+      ),
+    );
+  }
+
+  /** Records the UUID of the collection just created. @throws OperationLostError */
+  async recordCollection(claim: OperationClaim, uuid: UUID): Promise<void> {
+    await this.#change(claim, { $set: { collection_uuid: uuid } });
+  }
+
+  /**
+   * Ends an operation: the commit point, or the end of an undo.
+   *
+   * @param change - the state the organization is left in
+   * @returns the document as committed
+   * @throws OperationLostError when another instance has taken over
+   */
+  async finish(claim: OperationClaim, change: OrganizationChange): Promise<OrganizationDocument> {
+    return this.#change(claim, {
+      $set: { ...change.$set, last_operation_id: claim.operationId },
+      $unset: { ...change.$unset, operation: '' },
+      $inc: { version: 1 },
+    });
+  }
+
+  /** Removes an organization at the end of its deletion or of an undone creation; its names are free. Idempotent. */
+  async remove(claim: OperationClaim): Promise<void> {
+    const removed = await retryTransient(() =>
+      this.#organizations.deleteOne(heldBy(claim), withinDeadline()),
+    );
+    if (removed.deletedCount === 0 && (await this.findById(claim.organizationId)) !== null)
+      throw new OperationLostError();
+  }
+
+  /** Renews a lease, by the database's clock. @returns false when another instance has taken the operation over */
+  async renewLease(claim: OperationClaim): Promise<boolean> {
+    const renewed = await this.#organizations.updateOne(
+      heldBy(claim),
+      [{ $set: { 'operation.lease_expires_at': leaseEnd } }],
+      withinDeadline(),
+    );
+    return renewed.matchedCount === 1;
+  }
+
+  /** Takes over one operation whose lease has run out. @returns its organization, or null when there is none */
+  claimExpired(owner: string): Promise<OrganizationDocument | null> {
+    return this.#organizations.findOneAndUpdate(
+      {
+        'operation.lease_expires_at': { $type: 'date' },
+        $expr: { $lt: ['$operation.lease_expires_at', '$$NOW'] },
+      },
+      [
+        {
+          $set: {
+            'operation.owner': { $literal: owner },
+            'operation.lease_expires_at': leaseEnd,
+            'operation.attempts': { $add: ['$operation.attempts', 1] },
+          },
+        },
+      ],
+      { ...withinDeadline(), returnDocument: 'after' },
+    );
+  }
+
+  /** Organizations with an operation under way, longest first. */
+  findOperations(limit: number): Promise<OrganizationDocument[]> {
+    return this.#organizations
+      .find({ 'operation.lease_expires_at': { $type: 'date' } }, withinDeadline())
+      .sort({ 'operation.lease_expires_at': 1 })
+      .limit(limit)
+      .toArray();
+  }
+
+  /** Whether the claim holds at this moment. For steps that act outside the registry. @throws OperationLostError */
+  async assertHeld(claim: OperationClaim): Promise<void> {
+    const held = await retryTransient(() =>
+      this.#organizations.findOne(heldBy(claim), { ...withinDeadline(), projection: { _id: 1 } }),
+    );
+    if (held === null) throw new OperationLostError();
+  }
+
+  async #change(
+    claim: OperationClaim,
+    change: UpdateFilter<OrganizationDocument>,
+  ): Promise<OrganizationDocument> {
+    const changed = await retryTransient(() =>
+      this.#organizations.findOneAndUpdate(heldBy(claim), change, {
+        ...withinDeadline(),
+        returnDocument: 'after',
+      }),
+    );
+    // A commit whose answer got lost leaves nothing to match for its repetition.
+    const committed = changed ?? (await this.#committedBy(claim));
+    if (committed === null) throw new OperationLostError();
+    return committed;
+  }
+
+  #committedBy(claim: OperationClaim): Promise<OrganizationDocument | null> {
+    return this.#organizations.findOne(
+      { _id: claim.organizationId, last_operation_id: claim.operationId },
+      withinDeadline(),
+    );
+  }
+
+  async #write<T>(wanted: WantedNames | undefined, write: () => Promise<T>): Promise<T> {
+    try {
+      return await retryTransient(write);
+    } catch (error) {
+      const field = duplicateKeyField(error);
+      if (field === undefined || wanted === undefined) throw error;
+      if (field === 'held.external_ids')
+        throw new ExternalIdTakenError(wanted.externalId ?? '', error);
+      throw await this.#nameConflict(wanted.name, error);
+    }
+  }
+
+  /** Says of a taken name only what the caller's own input shows. */
+  async #nameConflict(name: OrganizationName, cause: unknown): Promise<AppError> {
+    const holder = await retryTransient(() =>
+      this.#organizations.findOne({ 'held.slugs': name.slug }, withinDeadline()),
+    );
+    if (holder === null) return new ConfusableNameError(name.display, cause);
+    const keys = [holder.name_key];
+    if (holder.operation?.kind === 'update') keys.push(holder.operation.target.name_key);
+    return keys.includes(name.key)
+      ? new OrganizationNameTakenError(name.display, cause)
+      : new CollectionNameTakenError(name.display, cause);
+  }
+}
+
+function heldBy(claim: OperationClaim): Filter<OrganizationDocument> {
+  return {
+    _id: claim.organizationId,
+    'operation._id': claim.operationId,
+    'operation.owner': claim.owner,
+  };
+}
+
+function unchanged(seen: OrganizationDocument): Filter<OrganizationDocument> {
+  return {
+    _id: seen._id,
+    version: seen.version,
+    state: seen.state,
+    operation: { $exists: false },
+  };
+}
+
+const leaseEnd = { $add: ['$$NOW', LEASE_MS] };
+
+function startOperation(operation: NewOperation): Document {
+  return {
+    operation: {
+      ...literal(operation),
+      lease_expires_at: leaseEnd,
+      started_at: '$$NOW',
+      attempts: 1,
+    },
+  };
+}

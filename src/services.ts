@@ -1,0 +1,146 @@
+import type { MongoClient } from 'mongodb';
+import { AccountRemoval } from './admins/account-removal.ts';
+import { ADMINS, AdminStore } from './admins/admin-store.ts';
+import { LoginService } from './admins/login-service.ts';
+import { PasswordHasher } from './admins/password-hasher.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { ensureIndexes } from './database/collections.ts';
+import { Readiness } from './health/readiness.ts';
+import { IdempotencyService } from './idempotency/idempotency-service.ts';
+import { IDEMPOTENCY_KEYS, IdempotencyStore } from './idempotency/idempotency-store.ts';
+import { type IdSource, randomIds } from './ids.ts';
+import type { Logger } from './logging/logger.ts';
+import { MEMBERSHIPS, MembershipStore } from './members/membership-store.ts';
+import { OrganizationService } from './organizations/organization-service.ts';
+import { OrganizationUpdateService } from './organizations/organization-update-service.ts';
+import { ORGANIZATIONS, RegistryStore } from './registry/registry-store.ts';
+import { RepeatingTask } from './repeating-task.ts';
+import { AccessTokens } from './sessions/access-tokens.ts';
+import { SessionService } from './sessions/session-service.ts';
+import { SESSIONS, SessionStore } from './sessions/session-store.ts';
+import { CollectionBudget } from './tenants/capacity.ts';
+import { type FaultInjector, noFaults } from './tenants/lifecycle/fault-points.ts';
+import { OrganizationCreation } from './tenants/lifecycle/organization-creation.ts';
+import { OrganizationDeletion } from './tenants/lifecycle/organization-deletion.ts';
+import { OrganizationUpdate } from './tenants/lifecycle/organization-update.ts';
+import { Recovery } from './tenants/recovery.ts';
+import { TenantCollections } from './tenants/tenant-collections.ts';
+
+/** Every collection of the master database. */
+export const MASTER_COLLECTIONS = [
+  ORGANIZATIONS,
+  ADMINS,
+  MEMBERSHIPS,
+  SESSIONS,
+  IDEMPOTENCY_KEYS,
+] as const;
+
+/** How often this instance looks for operations that another one left unfinished. */
+const RECOVERY_INTERVAL_MS = 1_000;
+
+/** What the services are built from. */
+export interface ServiceSettings {
+  masterDatabase: string;
+  tenantDatabase: string;
+  maxCollections: number;
+  jwtSecret: string;
+  accessTtlSeconds: number;
+  refreshTtlSeconds: number;
+  bcryptCost: number;
+}
+
+/** What tests and drills put in place of the real thing. */
+export interface ServiceSources {
+  clock: Clock;
+  ids: IdSource;
+  faults: FaultInjector;
+}
+
+export type Services = ReturnType<typeof createServices>;
+
+/**
+ * The composition root: the only place where services are made. The service, the command line, tests and benchmarks all
+ * use it.
+ *
+ * @param client - connected or not; stays the caller's to close
+ */
+export function createServices(
+  client: MongoClient,
+  settings: ServiceSettings,
+  logger: Logger,
+  sources: Partial<ServiceSources> = {},
+) {
+  const { clock = systemClock, ids = randomIds, faults = noFaults } = sources;
+  const master = client.db(settings.masterDatabase);
+  const instanceId = ids.uuid();
+  const { jwtSecret: secret, refreshTtlSeconds, tenantDatabase } = settings;
+
+  const registry = new RegistryStore(master);
+  const admins = new AdminStore(master);
+  const memberships = new MembershipStore(master);
+  const sessionStore = new SessionStore(master);
+  const idempotencyStore = new IdempotencyStore(master);
+  const collections = new TenantCollections(client);
+  const accounts = new AccountRemoval({ admins, memberships, sessions: sessionStore });
+  const passwords = new PasswordHasher({ cost: settings.bcryptCost });
+  const budget = new CollectionBudget({ client, registry, clock, limit: settings.maxCollections });
+
+  const lifecycle = {
+    ...{ registry, collections, admins, accounts, memberships, sessions: sessionStore },
+    ...{ clock, ids, logger, faults, instanceId },
+  };
+  const creation = new OrganizationCreation(lifecycle);
+  const update = new OrganizationUpdate(lifecycle);
+  const deletion = new OrganizationDeletion({
+    ...lifecycle,
+    erasers: [({ _id }) => idempotencyStore.eraseSubject(_id)],
+  });
+  const recovery = new Recovery({ registry, creation, update, deletion, logger, instanceId });
+
+  const accessTokens = new AccessTokens({ secret, ttlSeconds: settings.accessTtlSeconds, clock });
+  const sessions = new SessionService({
+    ...{ sessions: sessionStore, registry, memberships, admins, accessTokens, clock, ids },
+    ...{ secret, refreshTtlSeconds },
+  });
+  const logins = new LoginService({ admins, memberships, registry, sessions, passwords, clock });
+  const organizations = new OrganizationService({
+    ...{ registry, admins, memberships, passwords, creation, deletion, budget },
+    ...{ clock, ids, tenantDatabase },
+  });
+  const organizationUpdates = new OrganizationUpdateService({
+    ...{ organizations, registry, admins, sessions: sessionStore, passwords, update, clock },
+  });
+  const idempotency = new IdempotencyService({ store: idempotencyStore, ids, secret });
+  const readiness = new Readiness({ client });
+  const recoveryTask = new RepeatingTask({
+    name: 'recovery',
+    everyMs: RECOVERY_INTERVAL_MS,
+    logger,
+    task: async () => {
+      await recovery.recoverExpired();
+      readiness.recovered();
+    },
+  });
+
+  return {
+    organizations,
+    organizationUpdates,
+    logins,
+    sessions,
+    idempotency,
+    recovery,
+    readiness,
+
+    /** Builds the indexes, ends what a crash left, and keeps looking for more of it. */
+    async start(): Promise<void> {
+      await ensureIndexes(master, MASTER_COLLECTIONS);
+      readiness.indexesBuilt();
+      await passwords.warmUp();
+      await recoveryTask.start();
+    },
+
+    async [Symbol.asyncDispose](): Promise<void> {
+      await recoveryTask[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,214 @@
+import { createHash, createHmac, hkdfSync } from 'node:crypto';
+import { ObjectId } from 'mongodb';
+import type { AdminDocument } from '../admins/admin-document.ts';
+import type { AdminStore } from '../admins/admin-store.ts';
+import type { Clock } from '../clock.ts';
+import type { IdSource } from '../ids.ts';
+import type { MembershipStore } from '../members/membership-store.ts';
+import { type OrganizationDocument, SERVING_STATES } from '../registry/organization-document.ts';
+import type { RegistryStore } from '../registry/registry-store.ts';
+import type { RoleName } from '../roles/permissions.ts';
+import type { AccessTokens } from './access-tokens.ts';
+import {
+  InvalidRefreshTokenError,
+  InvalidTokenError,
+  OrganizationSuspendedError,
+  RefreshTokenReusedError,
+} from './session-errors.ts';
+import type { SessionClient, SessionDocument, SessionStore } from './session-store.ts';
+
+/** For so long after a rotation the same client may present the old token again: two tabs, one lost answer. */
+const DOUBLE_SUBMIT_MS = 10_000;
+const REFRESH_TOKEN_BYTES = 32;
+
+/** What a sign-in or a refresh hands to the client. Times are in seconds. */
+export interface TokenPair {
+  access_token: string;
+  token_type: 'bearer';
+  expires_in: number;
+  refresh_token: string;
+  refresh_expires_in: number;
+}
+
+/** Who is asking, as established for one request. */
+export interface Caller {
+  adminId: ObjectId;
+  sessionId: ObjectId;
+  organization: OrganizationDocument;
+  role: RoleName;
+}
+
+interface SessionServiceDeps {
+  sessions: SessionStore;
+  registry: RegistryStore;
+  memberships: MembershipStore;
+  admins: AdminStore;
+  accessTokens: AccessTokens;
+  clock: Clock;
+  ids: IdSource;
+  /** Keys the derivation of refresh tokens; not stored in the database. */
+  secret: string;
+  refreshTtlSeconds: number;
+}
+
+/**
+ * Sessions, and the tokens that stand for them.
+ *
+ * A refresh token is 256 opaque random bits, stored as a hash and valid once (RFC 9700, 4.14.2). Its successor is derived
+ * from it with a key the database does not hold, so that a double submit can be given the very same pair without any
+ * token being stored.
+ */
+export class SessionService {
+  readonly #deps: SessionServiceDeps;
+  readonly #refreshKey: Buffer;
+
+  constructor(deps: SessionServiceDeps) {
+    this.#deps = deps;
+    this.#refreshKey = Buffer.from(
+      hkdfSync('sha256', deps.secret, '', 'tenantry refresh token', 32),
+    );
+  }
+
+  /** Starts a session of a person whose password was just verified, in an organization they belong to. */
+  async start(
+    admin: AdminDocument,
+    organization: OrganizationDocument,
+    role: RoleName,
+    client: SessionClient,
+  ): Promise<TokenPair> {
+    const { ids, clock, sessions, refreshTtlSeconds } = this.#deps;
+    const now = clock.now();
+    const token = ids.secret(REFRESH_TOKEN_BYTES).toString('base64url');
+    const session: SessionDocument = {
+      _id: ids.objectId(),
+      admin_id: admin._id,
+      organization_id: organization._id,
+      refresh_hash: hashToken(token),
+      previous_refresh_hash: null,
+      rotated_at: now,
+      client,
+      created_at: now,
+      expires_at: new Date(now.getTime() + refreshTtlSeconds * 1_000),
+    };
+    await sessions.insert(session);
+    return this.#pair(session, token, admin.email, organization, role);
+  }
+
+  /**
+   * Decides who an access token speaks for **now**: membership, role, session and organization are looked up at each
+   * request, so a removed member, an ended session or a deleted organization is refused at once. The organization is
+   * found by id; whoever took its name since is somebody else.
+   *
+   * @throws InvalidTokenError, TokenExpiredError, OrganizationSuspendedError
+   */
+  async authenticate(accessToken: string): Promise<Caller> {
+    const claims = this.#deps.accessTokens.verify(accessToken);
+    const adminId = ObjectId.createFromHexString(claims.admin_id);
+    const sessionId = ObjectId.createFromHexString(claims.sid);
+    const organizationId = ObjectId.createFromHexString(claims.org_id);
+    const [session, membership, organization] = await Promise.all([
+      this.#deps.sessions.findLive(sessionId, this.#deps.clock.now()),
+      this.#deps.memberships.find(organizationId, adminId),
+      this.#deps.registry.findById(organizationId),
+    ]);
+    if (!session?.admin_id.equals(adminId) || !session.organization_id.equals(organizationId))
+      throw new InvalidTokenError();
+    if (membership === null || organization === null) throw new InvalidTokenError();
+    assertServing(organization);
+    return { adminId, sessionId, organization, role: membership.role };
+  }
+
+  /**
+   * Exchanges a refresh token for a new pair. Two submits within 10 s by one client get the same pair; any other second
+   * use ends the session.
+   *
+   * @throws InvalidRefreshTokenError, RefreshTokenReusedError, OrganizationSuspendedError
+   */
+  async refresh(token: string, client: SessionClient): Promise<TokenPair> {
+    const { sessions, clock } = this.#deps;
+    const hash = hashToken(token);
+    const successor = this.#successor(token);
+    const found = await sessions.findByRefreshHash(hash, clock.now());
+    if (found === null) throw new InvalidRefreshTokenError();
+    const rotated =
+      (await sessions.rotate(found._id, hash, {
+        refresh_hash: hashToken(successor),
+        rotated_at: clock.now(),
+        client,
+      })) ?? (await this.#doubleSubmit(found._id, hash, client));
+    return this.#reissue(rotated, successor);
+  }
+
+  async end(sessionId: ObjectId): Promise<void> {
+    await this.#deps.sessions.end(sessionId);
+  }
+
+  async #doubleSubmit(id: ObjectId, hash: string, client: SessionClient): Promise<SessionDocument> {
+    const { sessions, clock } = this.#deps;
+    const session = await sessions.findLive(id, clock.now());
+    if (session === null) throw new InvalidRefreshTokenError();
+    const sameClient =
+      session.client.address === client.address && session.client.user_agent === client.user_agent;
+    const age = clock.now().getTime() - session.rotated_at.getTime();
+    if (session.previous_refresh_hash === hash && sameClient && age <= DOUBLE_SUBMIT_MS)
+      return session;
+    await sessions.end(id);
+    throw new RefreshTokenReusedError();
+  }
+
+  async #reissue(session: SessionDocument, token: string): Promise<TokenPair> {
+    const { admins, memberships, registry } = this.#deps;
+    const [admin, membership, organization] = await Promise.all([
+      admins.findById(session.admin_id),
+      memberships.find(session.organization_id, session.admin_id),
+      registry.findById(session.organization_id),
+    ]);
+    if (admin === null || membership === null || organization === null)
+      throw new InvalidRefreshTokenError();
+    assertServing(organization);
+    return this.#pair(session, token, admin.email, organization, membership.role);
+  }
+
+  #pair(
+    session: SessionDocument,
+    refreshToken: string,
+    email: string,
+    organization: OrganizationDocument,
+    role: RoleName,
+  ): TokenPair {
+    const { accessTokens } = this.#deps;
+    const issuedAt = session.rotated_at;
+    const access = accessTokens.issue(
+      {
+        admin_id: session.admin_id.toHexString(),
+        email,
+        org_id: organization._id.toHexString(),
+        organization: organization.organization_name,
+        role,
+        sid: session._id.toHexString(),
+        jti: hashToken(`jti:${refreshToken}`).slice(0, 32),
+      },
+      issuedAt,
+    );
+    return {
+      access_token: access,
+      token_type: 'bearer',
+      expires_in: accessTokens.ttlSeconds,
+      refresh_token: refreshToken,
+      refresh_expires_in: Math.floor((session.expires_at.getTime() - issuedAt.getTime()) / 1_000),
+    };
+  }
+
+  #successor(token: string): string {
+    return createHmac('sha256', this.#refreshKey).update(token).digest('base64url');
+  }
+}
+
+function assertServing(organization: OrganizationDocument): void {
+  if (organization.state === 'suspended') throw new OrganizationSuspendedError();
+  if (!SERVING_STATES.includes(organization.state)) throw new InvalidTokenError();
+}
+
+function hashToken(token: string): string {
+  return createHash('sha256').update(token).digest('hex');
+}

@@ -1,0 +1,30 @@
+/** Every boundary between two steps of a lifecycle operation, in the order they are reached. */
+export const FAULT_POINTS = [
+  'create:reserved',
+  'create:collection-created',
+  'create:collection-recorded',
+  'create:admin-inserted',
+  'create:membership-inserted',
+  'create:membership-counted',
+  'create:committed',
+  'update:reserved',
+  'update:credentials-changed',
+  'update:sessions-ended',
+  'update:collection-renamed',
+  'update:committed',
+  'delete:marked',
+  'delete:collection-dropped',
+  'delete:sessions-ended',
+  'delete:account-removed',
+  'delete:membership-removed',
+  'delete:removed',
+] as const;
+export type FaultPoint = (typeof FAULT_POINTS)[number];
+
+/**
+ * Called at every fault point. Drills inject one that kills or pauses the process there; the service itself runs with
+ * {@link noFaults}, and no setting can change that.
+ */
+export type FaultInjector = (point: FaultPoint) => Promise<void>;
+
+export const noFaults: FaultInjector = async () => {};

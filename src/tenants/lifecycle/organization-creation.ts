@@ -1,0 +1,160 @@
+import type { ObjectId } from 'mongodb';
+import type { AdminDocument } from '../../admins/admin-document.ts';
+import type { OrganizationDocument } from '../../registry/organization-document.ts';
+import { CollectionNameTakenError } from '../../registry/registry-errors.ts';
+import type { OperationClaim } from '../../registry/registry-store.ts';
+import { collectionNameOf } from '../collection-name.ts';
+import type { OrganizationName } from '../organization-name.ts';
+import { NamespaceExistsError } from '../tenant-collections.ts';
+import { claimOf, type LifecycleDeps } from './lifecycle-deps.ts';
+import { OperationLease } from './operation-lease.ts';
+import { identityOf } from './organization-identity.ts';
+
+/** The account that was to own the organization was removed while the organization was being made. */
+export class OwnerGoneError extends Error {
+  constructor() {
+    super('the owner account was removed meanwhile');
+    this.name = 'OwnerGoneError';
+  }
+}
+
+/** What a new organization is made of. */
+export interface NewOrganization {
+  id: ObjectId;
+  name: OrganizationName;
+  database: string;
+  /** A new account to be inserted, or one that exists. */
+  owner: { kind: 'new'; admin: AdminDocument } | { kind: 'existing'; adminId: ObjectId };
+}
+
+/**
+ * Creates an organization in resumable steps. The update to `active` is the commit point: whatever a crash leaves before
+ * it is undone by recovery, because nobody was told that the organization exists.
+ */
+export class OrganizationCreation {
+  readonly #deps: LifecycleDeps;
+
+  constructor(deps: LifecycleDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * @returns the active organization
+   * @throws OrganizationNameTakenError, CollectionNameTakenError, ConfusableNameError, EmailTakenError, OwnerGoneError;
+   *   after any of them nothing is left of the attempt
+   * @throws OperationLostError, DatabaseUnavailableError when the outcome is recovery's to decide
+   */
+  async run(request: NewOrganization): Promise<OrganizationDocument> {
+    const claim = await this.#reserve(request);
+    using _lease = new OperationLease({ ...this.#deps, claim });
+    try {
+      await this.#deps.faults('create:reserved');
+      await this.#addCollection(request, claim);
+      await this.#addOwner(request);
+      const active = await this.#deps.registry.finish(claim, { $set: { state: 'active' } });
+      await this.#deps.faults('create:committed');
+      return active;
+    } catch (error) {
+      await this.#undoAfter(error, request, claim);
+      throw error instanceof NamespaceExistsError
+        ? new CollectionNameTakenError(request.name.display, error)
+        : error;
+    }
+  }
+
+  /** Undoes a creation that was not committed. Idempotent; for recovery. */
+  async undo(organization: OrganizationDocument): Promise<void> {
+    const { operation, collection_name: collectionName, database } = organization;
+    if (operation?.kind !== 'create') throw new Error('the organization is not being created');
+    const ownerId = operation.owner_admin_id;
+    await this.#removeTraces({ id: organization._id, database, collectionName, ownerId });
+    await this.#deps.registry.remove(claimOf(organization));
+  }
+
+  async #reserve({ id, name, database, owner }: NewOrganization): Promise<OperationClaim> {
+    const { registry, clock, ids, instanceId } = this.#deps;
+    const now = clock.now();
+    const operation = {
+      _id: ids.objectId(),
+      kind: 'create' as const,
+      owner: instanceId,
+      owner_admin_id: owner.kind === 'new' ? owner.admin._id : owner.adminId,
+    };
+    const organization: OrganizationDocument = {
+      _id: id,
+      ...identityOf(name, database),
+      database,
+      state: 'provisioning',
+      held: { slugs: [name.slug], skeletons: [name.skeleton], external_ids: [] },
+      metadata: {},
+      version: 0,
+      created_at: now,
+      updated_at: now,
+    };
+    await registry.insertProvisioning(organization, operation, { name });
+    return { organizationId: id, operationId: operation._id, owner: instanceId };
+  }
+
+  async #addCollection({ id, name, database }: NewOrganization, claim: OperationClaim) {
+    const { collections, registry, faults } = this.#deps;
+    const uuid = await collections.create(database, collectionNameOf(name.slug, database), id);
+    await faults('create:collection-created');
+    await registry.recordCollection(claim, uuid);
+    await faults('create:collection-recorded');
+  }
+
+  async #addOwner({ id, owner }: NewOrganization): Promise<void> {
+    const { admins, memberships, clock, ids, faults } = this.#deps;
+    const adminId = owner.kind === 'new' ? owner.admin._id : owner.adminId;
+    if (owner.kind === 'new') await admins.insert(owner.admin);
+    await faults('create:admin-inserted');
+    await memberships.insert({
+      _id: ids.objectId(),
+      organization_id: id,
+      admin_id: adminId,
+      role: 'owner',
+      created_at: clock.now(),
+    });
+    await faults('create:membership-inserted');
+    if (!(await admins.countMembership(adminId))) throw new OwnerGoneError();
+    await faults('create:membership-counted');
+  }
+
+  /** Leaves nothing behind, as far as the database answers; the rest is recovery's. */
+  async #undoAfter(failure: unknown, request: NewOrganization, claim: OperationClaim) {
+    const { id, name, database, owner } = request;
+    try {
+      // Also when another instance has taken over and undone it: what this one made since must go as well.
+      await this.#removeTraces({
+        id,
+        database,
+        collectionName: collectionNameOf(name.slug, database),
+        ownerId: owner.kind === 'new' ? owner.admin._id : owner.adminId,
+      });
+      await this.#deps.registry.remove(claim);
+    } catch (error) {
+      this.#deps.logger.warn(
+        { err: error, failure, organization_id: id.toHexString() },
+        'could not undo a failed creation; recovery will',
+      );
+    }
+  }
+
+  async #removeTraces(traces: Traces): Promise<void> {
+    const { collections, memberships, accounts } = this.#deps;
+    const { id, database, collectionName, ownerId } = traces;
+    const found = await collections.find(database, collectionName);
+    if (found?.organizationId === id.toHexString()) await collections.drop({ database, ...found });
+    for (const membership of await memberships.ofOrganization(id))
+      await memberships.remove(membership._id);
+    await accounts.removeIfUnattached(ownerId);
+  }
+}
+
+/** Where a creation may have left something. */
+interface Traces {
+  id: ObjectId;
+  database: string;
+  collectionName: string;
+  ownerId: ObjectId;
+}

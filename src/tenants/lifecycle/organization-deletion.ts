@@ -1,0 +1,66 @@
+import {
+  collectionReference,
+  type OrganizationDocument,
+} from '../../registry/organization-document.ts';
+import { claimOf, type LifecycleDeps } from './lifecycle-deps.ts';
+import { OperationLease } from './operation-lease.ts';
+
+/** Removes what a feature keeps about an organization. Idempotent. */
+export type OrganizationEraser = (organization: OrganizationDocument) => Promise<void>;
+
+/**
+ * Deletes an organization in resumable steps. The first one makes it unreachable: from then on no token of it opens
+ * anything, and recovery carries the deletion to its end, whatever happens.
+ */
+export class OrganizationDeletion {
+  readonly #deps: LifecycleDeps & { erasers: readonly OrganizationEraser[] };
+
+  /** @param deps - `erasers`: one for every further collection that names organizations */
+  constructor(deps: LifecycleDeps & { erasers: readonly OrganizationEraser[] }) {
+    this.#deps = deps;
+  }
+
+  /**
+   * @param seen - the organization as looked up, active or suspended
+   * @returns true when it is gone with everything that was its own and its names are free; false when it has changed since
+   *   it was seen, and nothing was done
+   * @throws OperationLostError, DatabaseUnavailableError when recovery will finish the deletion
+   */
+  async run(seen: OrganizationDocument): Promise<boolean> {
+    const { registry, ids, instanceId } = this.#deps;
+    const operation = { _id: ids.objectId(), kind: 'delete' as const, owner: instanceId };
+    const begun = await registry.begin(seen, operation, { state: 'deleting' });
+    if (begun === null) return false;
+    await this.resume(begun);
+    return true;
+  }
+
+  /** Carries a deletion that has begun to its end. Idempotent; for recovery as well. */
+  async resume(organization: OrganizationDocument): Promise<void> {
+    const { registry, collections, sessions, erasers, faults, logger } = this.#deps;
+    const claim = claimOf(organization);
+    using _lease = new OperationLease({ registry, claim, logger });
+    await faults('delete:marked');
+    const reference = collectionReference(organization);
+    if (reference !== undefined) await collections.drop(reference);
+    await faults('delete:collection-dropped');
+    await sessions.endAllOfOrganization(organization._id);
+    await faults('delete:sessions-ended');
+    await this.#removeMembers(organization);
+    for (const erase of erasers) await erase(organization);
+    await registry.remove(claim);
+    await faults('delete:removed');
+  }
+
+  /** The account goes before the membership, so that a crash in between still leaves the way to it. */
+  async #removeMembers({ _id: organizationId }: OrganizationDocument): Promise<void> {
+    const { memberships, accounts, admins, faults } = this.#deps;
+    for (const { _id, admin_id } of await memberships.ofOrganization(organizationId)) {
+      const gone = await accounts.removeIfUnattached(admin_id, organizationId);
+      await faults('delete:account-removed');
+      if (!gone) await admins.forgetOrganization(admin_id, organizationId);
+      await memberships.remove(_id);
+      await faults('delete:membership-removed');
+    }
+  }
+}

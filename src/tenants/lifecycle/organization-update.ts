@@ -1,0 +1,203 @@
+import { EmailTakenError } from '../../admins/admin-errors.ts';
+import {
+  type CollectionReference,
+  type CredentialChange,
+  collectionReference,
+  type OrganizationDocument,
+  type OrganizationTarget,
+  type UpdateOperation,
+} from '../../registry/organization-document.ts';
+import {
+  CollectionMissingError,
+  CollectionNameTakenError,
+} from '../../registry/registry-errors.ts';
+import type { OrganizationChange } from '../../registry/registry-store.ts';
+import { FenceMissError } from '../fence.ts';
+import { parseOrganizationName } from '../organization-name.ts';
+import { NamespaceExistsError } from '../tenant-collections.ts';
+import { claimOf, type LifecycleDeps } from './lifecycle-deps.ts';
+import { OperationLease } from './operation-lease.ts';
+
+/**
+ * Changes an organization's name, metadata and external id, together with the caller's own credentials, in resumable
+ * steps: all of it happens, or none. A rename moves the collection online; readers and writers follow it by its UUID.
+ *
+ * Recovery rolls an update forward. Only if a step turns out to be impossible (the e-mail address or the collection name
+ * was taken meanwhile) is it rolled back, in the same way as when it was asked for.
+ */
+export class OrganizationUpdate {
+  readonly #deps: LifecycleDeps;
+
+  constructor(deps: LifecycleDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * @param seen - the active organization the change was decided on
+   * @returns the organization as committed, or null when it has changed since it was seen
+   * @throws OrganizationNameTakenError, CollectionNameTakenError, ConfusableNameError, ExternalIdTakenError,
+   *   EmailTakenError; nothing has changed after any of them
+   * @throws OperationLostError, DatabaseUnavailableError when the outcome is recovery's to decide
+   */
+  async run(
+    seen: OrganizationDocument,
+    target: OrganizationTarget,
+    credentials: CredentialChange | undefined,
+  ): Promise<OrganizationDocument | null> {
+    const wanted = {
+      name: parseOrganizationName(target.organization_name),
+      externalId: target.external_id,
+    };
+    if (credentials === undefined && target.collection_name === seen.collection_name)
+      return this.#deps.registry.update(seen, this.#commit(target), wanted);
+    const operation = {
+      _id: this.#deps.ids.objectId(),
+      kind: 'update' as const,
+      owner: this.#deps.instanceId,
+      target,
+      ...(credentials === undefined ? {} : { credentials }),
+    };
+    const fields = { state: 'renaming' as const, held: heldThroughout(seen, target) };
+    const begun = await this.#deps.registry.begin(seen, operation, fields, wanted);
+    return begun === null ? null : this.resume(begun);
+  }
+
+  /** Carries an update that has begun to its end. Idempotent; for recovery as well. @throws as {@link run} */
+  async resume(organization: OrganizationDocument): Promise<OrganizationDocument> {
+    const { registry, faults, logger } = this.#deps;
+    const claim = claimOf(organization);
+    const operation = updateOf(organization);
+    using _lease = new OperationLease({ registry, claim, logger });
+    await faults('update:reserved');
+    try {
+      await this.#assertNameFree(organization, operation);
+      await this.#changeCredentials(operation);
+      await this.#moveCollection(organization, operation);
+    } catch (error) {
+      if (!isImpossible(error)) throw error;
+      await this.#undo(organization, operation);
+      throw error;
+    }
+    const committed = await registry.finish(claim, this.#commit(operation.target));
+    await faults('update:committed');
+    return committed;
+  }
+
+  /** As {@link resume}, for recovery, to which an update that has to be undone is an outcome like the other. */
+  async resumeAfterCrash(organization: OrganizationDocument): Promise<'finished' | 'undone'> {
+    try {
+      await this.resume(organization);
+      return 'finished';
+    } catch (error) {
+      if (isImpossible(error)) return 'undone';
+      throw error;
+    }
+  }
+
+  /** A foreign collection may have the name; finding out before anything is changed spares an undo. */
+  async #assertNameFree(organization: OrganizationDocument, { target }: UpdateOperation) {
+    if (target.collection_name === organization.collection_name) return;
+    const found = await this.#deps.collections.find(organization.database, target.collection_name);
+    if (found !== undefined && !found.uuid.equals(collectionOf(organization).uuid))
+      throw new CollectionNameTakenError(target.organization_name);
+  }
+
+  async #changeCredentials({ credentials }: UpdateOperation): Promise<void> {
+    if (credentials === undefined) return;
+    const { admins, sessions, clock, faults } = this.#deps;
+    const { admin_id, session_id, email, password } = credentials;
+    const change = { ...(email && { email }), ...(password && { password }) };
+    await admins.changeCredentials(admin_id, change, clock.now());
+    await faults('update:credentials-changed');
+    if (password !== undefined) await sessions.endOthers(admin_id, session_id);
+    await faults('update:sessions-ended');
+  }
+
+  async #moveCollection(organization: OrganizationDocument, { target }: UpdateOperation) {
+    const { collections, registry, faults } = this.#deps;
+    const claim = claimOf(organization);
+    let from: CollectionReference = collectionOf(organization);
+    while (from.name !== target.collection_name) {
+      await registry.assertHeld(claim);
+      try {
+        await collections.rename(from, target.collection_name);
+        break;
+      } catch (error) {
+        if (error instanceof NamespaceExistsError)
+          throw new CollectionNameTakenError(target.organization_name, error);
+        if (!(error instanceof FenceMissError)) throw error;
+        if (error.actual === null) throw new CollectionMissingError(error);
+        // The registry's name was out of date, which only a crash between two steps can make it.
+        from = { ...from, name: error.actual };
+      }
+    }
+    await faults('update:collection-renamed');
+  }
+
+  async #undo(organization: OrganizationDocument, { credentials }: UpdateOperation): Promise<void> {
+    const { admins, clock, registry } = this.#deps;
+    if (credentials !== undefined)
+      await admins.restoreCredentials(credentials, clock.now()).catch((error: unknown) => {
+        // The old address went to somebody else meanwhile: then the new one stays.
+        if (!(error instanceof EmailTakenError)) throw error;
+      });
+    const { slug, skeleton, external_id } = organization;
+    await registry.finish(claimOf(organization), {
+      $set: { state: 'active', held: heldBy({ slug, skeleton, external_id: external_id ?? null }) },
+    });
+  }
+
+  #commit({ external_id, ...target }: OrganizationTarget): OrganizationChange {
+    const held = heldBy({ ...target, external_id });
+    const common = {
+      ...target,
+      held,
+      state: 'active' as const,
+      updated_at: this.#deps.clock.now(),
+    };
+    return external_id === null
+      ? { $set: common, $unset: { external_id: '' } }
+      : { $set: { ...common, external_id } };
+  }
+}
+
+type HeldNames = Pick<OrganizationTarget, 'slug' | 'skeleton' | 'external_id'>;
+
+function heldBy({ slug, skeleton, external_id }: HeldNames): OrganizationDocument['held'] {
+  return {
+    slugs: [slug],
+    skeletons: [skeleton],
+    external_ids: external_id === null ? [] : [external_id],
+  };
+}
+
+/** What the organization is called and what it will be called: both are taken while it moves. */
+function heldThroughout(seen: OrganizationDocument, target: OrganizationTarget) {
+  const now = seen.held;
+  const then = heldBy(target);
+  return {
+    slugs: [...new Set([...now.slugs, ...then.slugs])],
+    skeletons: [...new Set([...now.skeletons, ...then.skeletons])],
+    external_ids: [...new Set([...now.external_ids, ...then.external_ids])],
+  };
+}
+
+function collectionOf(organization: OrganizationDocument): CollectionReference {
+  const reference = collectionReference(organization);
+  if (reference === undefined) throw new Error('an active organization has a collection');
+  return reference;
+}
+
+function updateOf({ operation }: OrganizationDocument): UpdateOperation {
+  if (operation?.kind !== 'update') throw new Error('the organization is not being updated');
+  return operation;
+}
+
+/** Whether trying again cannot help, so that the update has to be undone. */
+function isImpossible(error: unknown): boolean {
+  return (
+    error instanceof EmailTakenError ||
+    error instanceof CollectionNameTakenError ||
+    error instanceof CollectionMissingError
+  );
+}

@@ -1,0 +1,120 @@
+import type { Logger } from '../logging/logger.ts';
+import type { OrganizationDocument } from '../registry/organization-document.ts';
+import { OperationLostError } from '../registry/registry-errors.ts';
+import type { RegistryStore } from '../registry/registry-store.ts';
+import type { OrganizationCreation } from './lifecycle/organization-creation.ts';
+import type { OrganizationDeletion } from './lifecycle/organization-deletion.ts';
+import type { OrganizationUpdate } from './lifecycle/organization-update.ts';
+
+interface RecoveryDeps {
+  registry: RegistryStore;
+  creation: OrganizationCreation;
+  update: OrganizationUpdate;
+  deletion: OrganizationDeletion;
+  logger: Logger;
+  instanceId: string;
+}
+
+/** A lifecycle operation under way, for operators. */
+export interface OperationStatus {
+  organization_id: string;
+  organization_name: string;
+  kind: 'create' | 'update' | 'delete';
+  /** The instance that works on it. */
+  owner: string;
+  started_at: Date;
+  /** How many instances have taken it up. */
+  attempts: number;
+}
+
+/**
+ * Ends what a crash left: undoes creations nobody was told of, finishes updates and deletions. Any number of instances may
+ * run it; each operation is taken over by one of them, once its lease has run out by the database's clock.
+ */
+export class Recovery {
+  readonly #deps: RecoveryDeps;
+
+  constructor(deps: RecoveryDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Takes over and ends every operation whose lease has run out.
+   *
+   * @returns how many were ended
+   * @throws DatabaseUnavailableError; an operation that fails is logged and left for the next time
+   */
+  async recoverExpired(): Promise<number> {
+    const { registry, instanceId } = this.#deps;
+    const claimed = new Set<string>();
+    let ended = 0;
+    for (;;) {
+      const organization = await registry.claimExpired(instanceId);
+      // One that comes back has failed and outlived its lease in this very round: leave it for the next.
+      if (organization === null || claimed.has(organization._id.toHexString())) return ended;
+      claimed.add(organization._id.toHexString());
+      if (await this.#end(organization)) ended += 1;
+    }
+  }
+
+  /** What is under way or stuck, longest without a renewal first. @param limit - at most so many */
+  async operations(limit = 200): Promise<OperationStatus[]> {
+    const organizations = await this.#deps.registry.findOperations(limit);
+    return organizations.flatMap(({ _id, organization_name, operation }) => {
+      if (operation === undefined) return [];
+      const { kind, owner, started_at, attempts } = operation;
+      return [
+        {
+          organization_id: _id.toHexString(),
+          organization_name,
+          kind,
+          owner,
+          started_at,
+          attempts,
+        },
+      ];
+    });
+  }
+
+  async #end(organization: OrganizationDocument): Promise<boolean> {
+    const { logger } = this.#deps;
+    const { operation } = organization;
+    const context = {
+      organization_id: organization._id.toHexString(),
+      operation: operation?.kind,
+      started_at: operation?.started_at,
+      attempts: operation?.attempts,
+    };
+    try {
+      const outcome = await this.#resume(organization);
+      logger.warn(
+        { ...context, outcome },
+        `recovered an interrupted ${operation?.kind}: ${outcome}`,
+      );
+      return true;
+    } catch (error) {
+      if (error instanceof OperationLostError) return true;
+      logger.error(
+        { ...context, err: error },
+        'could not end an interrupted operation; will try again',
+      );
+      return false;
+    }
+  }
+
+  async #resume(organization: OrganizationDocument): Promise<string> {
+    const { creation, update, deletion } = this.#deps;
+    switch (organization.operation?.kind) {
+      case 'create':
+        await creation.undo(organization);
+        return 'undone';
+      case 'update':
+        return update.resumeAfterCrash(organization);
+      case 'delete':
+        await deletion.resume(organization);
+        return 'finished';
+      default:
+        throw new Error('claimed an organization without an operation');
+    }
+  }
+}

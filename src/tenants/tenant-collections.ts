@@ -1,0 +1,141 @@
+import { type Db, type MongoClient, MongoServerError, type ObjectId, type UUID } from 'mongodb';
+import { retryTransient } from '../database/database-errors.ts';
+import { OPERATION_DEADLINE_MS, withinDeadline } from '../database/deadline.ts';
+import { DURABLE } from '../database/mongo-client.ts';
+import type { CollectionReference } from '../registry/organization-document.ts';
+import { FenceMissError, runFenced } from './fence.ts';
+
+const NAMESPACE_EXISTS = 48;
+const TAG_PREFIX = 'tenantry:';
+
+/** The name is in use by a collection that is not this organization's. */
+export class NamespaceExistsError extends Error {
+  constructor(name: string) {
+    super(`the collection ${name} exists and belongs to something else`);
+    this.name = 'NamespaceExistsError';
+  }
+}
+
+/** A collection found in a tenant database, and whose it says it is. */
+export interface FoundCollection {
+  name: string;
+  uuid: UUID;
+  /** Hex id of the organization it was created for; undefined when it was not made by this service. */
+  organizationId: string | undefined;
+}
+
+/**
+ * Makes, moves and drops tenant collections. Every step can be repeated: done once or five times, by one instance or by
+ * several, the result is the same.
+ *
+ * A new collection carries its organization's id in a `$comment` of its validator, from the moment it exists. So a crash
+ * right after leaves no doubt whose it is, and recovery never drops a collection somebody else put there.
+ */
+export class TenantCollections {
+  readonly #client: MongoClient;
+
+  constructor(client: MongoClient) {
+    this.#client = client;
+  }
+
+  /**
+   * Creates the organization's collection, or finds the one an earlier attempt made.
+   *
+   * @returns its UUID
+   * @throws NamespaceExistsError when another collection has the name; it is left alone
+   */
+  async create(database: string, name: string, organizationId: ObjectId): Promise<UUID> {
+    const db = this.#client.db(database);
+    const validator = { $comment: TAG_PREFIX + organizationId.toHexString() };
+    await retryTransient(() =>
+      ignoring(NAMESPACE_EXISTS, command(db, { create: name, validator })),
+    );
+    const found = await this.find(database, name);
+    if (found?.organizationId !== organizationId.toHexString())
+      throw new NamespaceExistsError(name);
+    return found.uuid;
+  }
+
+  /**
+   * Gives the collection its new name. Online: metadata only, so it takes the same time for any number of documents.
+   *
+   * @returns once the collection has the name, also when an earlier attempt gave it
+   * @throws NamespaceExistsError when another collection has the name
+   * @throws FenceMissError when the collection is not at `from.name`; it is not followed, because a late repetition of an
+   *   old rename must not move a collection that has since been moved elsewhere
+   */
+  async rename(from: CollectionReference, to: string): Promise<void> {
+    const admin = this.#client.db('admin');
+    const command = {
+      renameCollection: `${from.database}.${from.name}`,
+      to: `${from.database}.${to}`,
+    };
+    try {
+      await retryTransient(() => runFenced(admin, from.uuid, command, { write: true }));
+    } catch (error) {
+      if (error instanceof FenceMissError && error.actual === to) return;
+      if (hasCode(error, NAMESPACE_EXISTS)) throw new NamespaceExistsError(to);
+      throw error;
+    }
+  }
+
+  /** Drops the collection, under whatever name it has; done when it no longer exists. */
+  async drop(reference: CollectionReference): Promise<void> {
+    let name: string | null = reference.name;
+    while (name !== null) name = await this.#dropAt({ ...reference, name });
+  }
+
+  /** @returns the collection of that name, or undefined */
+  async find(database: string, name: string): Promise<FoundCollection | undefined> {
+    const [found] = await retryTransient(() => this.#list(database, { name }));
+    return found;
+  }
+
+  /** @returns every collection of a database whose name begins like a tenant's */
+  list(database: string): Promise<FoundCollection[]> {
+    return retryTransient(() => this.#list(database, { name: /^org_/ }));
+  }
+
+  async #list(database: string, filter: { name: string | RegExp }): Promise<FoundCollection[]> {
+    const infos = await this.#client
+      .db(database)
+      .listCollections({ ...filter, type: 'collection' }, { nameOnly: false, ...withinDeadline() })
+      .toArray();
+    return infos.flatMap(({ name, info, options }) => {
+      const tag: unknown = options?.validator?.$comment;
+      const tagged = typeof tag === 'string' && tag.startsWith(TAG_PREFIX);
+      const organizationId = tagged ? tag.slice(TAG_PREFIX.length) : undefined;
+      return info?.uuid === undefined ? [] : [{ name, uuid: info.uuid as UUID, organizationId }];
+    });
+  }
+
+  async #dropAt({ database, name, uuid }: CollectionReference): Promise<string | null> {
+    const db = this.#client.db(database);
+    try {
+      await retryTransient(() => runFenced(db, uuid, { drop: name }, { write: true }));
+      return null;
+    } catch (error) {
+      if (error instanceof FenceMissError) return error.actual;
+      throw error;
+    }
+  }
+}
+
+function command(db: Db, body: { create: string; validator: object }) {
+  return db.command(
+    { ...body, writeConcern: DURABLE },
+    { signal: AbortSignal.timeout(OPERATION_DEADLINE_MS) },
+  );
+}
+
+async function ignoring(code: number, attempt: Promise<unknown>): Promise<void> {
+  try {
+    await attempt;
+  } catch (error) {
+    if (!hasCode(error, code)) throw error;
+  }
+}
+
+function hasCode(error: unknown, code: number): boolean {
+  return error instanceof MongoServerError && error.code === code;
+}
