@@ -1,4 +1,4 @@
-import type { MongoClient } from 'mongodb';
+import type { MongoClient, ObjectId } from 'mongodb';
 import { AccountRemoval } from './admins/account-removal.ts';
 import { ADMINS, AdminStore } from './admins/admin-store.ts';
 import { LoginService } from './admins/login-service.ts';
@@ -13,6 +13,7 @@ import type { Logger } from './logging/logger.ts';
 import { MEMBERSHIPS, MembershipStore } from './members/membership-store.ts';
 import { OrganizationService } from './organizations/organization-service.ts';
 import { OrganizationUpdateService } from './organizations/organization-update-service.ts';
+import { collectionReference } from './registry/organization-document.ts';
 import { ORGANIZATIONS, RegistryStore } from './registry/registry-store.ts';
 import { RepeatingTask } from './repeating-task.ts';
 import { AccessTokens } from './sessions/access-tokens.ts';
@@ -23,7 +24,9 @@ import { type FaultInjector, noFaults } from './tenants/lifecycle/fault-points.t
 import { OrganizationCreation } from './tenants/lifecycle/organization-creation.ts';
 import { OrganizationDeletion } from './tenants/lifecycle/organization-deletion.ts';
 import { OrganizationUpdate } from './tenants/lifecycle/organization-update.ts';
+import { Reconciliation } from './tenants/reconciliation.ts';
 import { Recovery } from './tenants/recovery.ts';
+import { TenantCollection } from './tenants/tenant-collection.ts';
 import { TenantCollections } from './tenants/tenant-collections.ts';
 
 /** Every collection of the master database. */
@@ -37,6 +40,8 @@ export const MASTER_COLLECTIONS = [
 
 /** How often this instance looks for operations that another one left unfinished. */
 const RECOVERY_INTERVAL_MS = 1_000;
+/** How often the registry and the collections are compared. */
+const RECONCILIATION_INTERVAL_MS = 10 * 60 * 1_000;
 
 /** What the services are built from. */
 export interface ServiceSettings {
@@ -80,7 +85,7 @@ export function createServices(
   const memberships = new MembershipStore(master);
   const sessionStore = new SessionStore(master);
   const idempotencyStore = new IdempotencyStore(master);
-  const collections = new TenantCollections(client);
+  const collections = new TenantCollections(client, settings.masterDatabase);
   const accounts = new AccountRemoval({ admins, memberships, sessions: sessionStore });
   const passwords = new PasswordHasher({ cost: settings.bcryptCost });
   const budget = new CollectionBudget({ client, registry, clock, limit: settings.maxCollections });
@@ -112,6 +117,19 @@ export function createServices(
   });
   const idempotency = new IdempotencyService({ store: idempotencyStore, ids, secret });
   const readiness = new Readiness({ client });
+  const reconciliation = new Reconciliation({
+    ...{
+      registry,
+      collections,
+      update,
+      memberships,
+      admins,
+      accounts,
+      clock,
+      logger,
+      tenantDatabase,
+    },
+  });
   const recoveryTask = new RepeatingTask({
     name: 'recovery',
     everyMs: RECOVERY_INTERVAL_MS,
@@ -121,6 +139,12 @@ export function createServices(
       readiness.recovered();
     },
   });
+  const reconciliationTask = new RepeatingTask({
+    name: 'reconciliation',
+    everyMs: RECONCILIATION_INTERVAL_MS,
+    logger,
+    task: () => reconciliation.run(),
+  });
 
   return {
     organizations,
@@ -129,7 +153,15 @@ export function createServices(
     sessions,
     idempotency,
     recovery,
+    reconciliation,
     readiness,
+
+    /** An organization's data. @throws OrganizationNotFoundError */
+    async tenantCollection(id: ObjectId): Promise<TenantCollection> {
+      const reference = collectionReference(await organizations.findServing(id));
+      if (reference === undefined) throw new Error('a serving organization has a collection');
+      return new TenantCollection(client, reference);
+    },
 
     /** Builds the indexes, ends what a crash left, and keeps looking for more of it. */
     async start(): Promise<void> {
@@ -137,10 +169,13 @@ export function createServices(
       readiness.indexesBuilt();
       await passwords.warmUp();
       await recoveryTask.start();
+      // In the background: it reads the whole registry, and nothing waits for what it finds.
+      void reconciliationTask.start();
     },
 
     async [Symbol.asyncDispose](): Promise<void> {
       await recoveryTask[Symbol.asyncDispose]();
+      await reconciliationTask[Symbol.asyncDispose]();
     },
   };
 }

@@ -1,7 +1,8 @@
 import type { Collection, Db, ObjectId } from 'mongodb';
-import { type MasterCollection, masterCollection } from '../database/collections.ts';
+import { type MasterCollection, masterCollection, withoutMatch } from '../database/collections.ts';
 import { duplicateKeyField, retryTransient } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
+import { MEMBERSHIPS } from '../members/membership-store.ts';
 import type { CredentialChange } from '../registry/organization-document.ts';
 import type { AdminDocument } from './admin-document.ts';
 import { EmailTakenError } from './admin-errors.ts';
@@ -131,12 +132,16 @@ export class AdminStore {
     );
   }
 
-  /** Ids and versions of accounts created before `before`; recovery looks for those that belong to nothing. */
-  createdBefore(before: Date): AsyncIterable<Pick<AdminDocument, '_id' | 'membership_version'>> {
-    return this.#admins.find(
-      { created_at: { $lt: before } },
-      { projection: { membership_version: 1 } },
-    );
+  /** Ids of accounts that belong to no organization and are older than any sign-up still under way. */
+  async unattached(olderThan: Date): Promise<ObjectId[]> {
+    const found = await this.#admins
+      .aggregate<Pick<AdminDocument, '_id'>>([
+        { $match: { created_at: { $lt: olderThan } } },
+        ...withoutMatch('_id', MEMBERSHIPS.name, 'admin_id'),
+        { $project: { _id: 1 } },
+      ])
+      .toArray();
+    return found.map(({ _id }) => _id);
   }
 }
 

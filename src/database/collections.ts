@@ -29,3 +29,13 @@ export function masterCollection<T extends Document>(
 ): Collection<T> {
   return master.collection<T>(name);
 }
+
+/** Aggregation stages that keep the documents whose `field` names nothing in `foreign`. */
+export function withoutMatch(field: string, foreign: string, foreignField: string): Document[] {
+  const lookup = { from: foreign, localField: field, foreignField, as: 'matches' };
+  return [
+    { $lookup: { ...lookup, pipeline: [{ $limit: 1 }, { $project: { _id: 1 } }] } },
+    { $match: { matches: { $size: 0 } } },
+    { $unset: 'matches' },
+  ];
+}

@@ -1,7 +1,8 @@
 import type { Collection, Db, ObjectId } from 'mongodb';
-import { type MasterCollection, masterCollection } from '../database/collections.ts';
+import { type MasterCollection, masterCollection, withoutMatch } from '../database/collections.ts';
 import { retryTransient } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
+import { ORGANIZATIONS } from '../registry/registry-store.ts';
 import type { RoleName } from '../roles/permissions.ts';
 
 /** That a person belongs to an organization, and in what role. */
@@ -100,8 +101,10 @@ export class MembershipStore {
     );
   }
 
-  /** Every membership, for recovery's search for those of organizations that are gone. */
-  all(): AsyncIterable<MembershipDocument> {
-    return this.#memberships.find({});
+  /** Memberships of organizations that do not exist, which only a crash at the worst moment can leave. */
+  ofMissingOrganizations(): Promise<MembershipDocument[]> {
+    return this.#memberships
+      .aggregate<MembershipDocument>(withoutMatch('organization_id', ORGANIZATIONS.name, '_id'))
+      .toArray();
   }
 }

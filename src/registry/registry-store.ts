@@ -124,9 +124,9 @@ export class RegistryStore {
     return this.#organizations.estimatedDocumentCount(withinDeadline());
   }
 
-  /** All documents, for recovery's comparison with the collections that exist. */
-  all(): AsyncIterable<OrganizationDocument> {
-    return this.#organizations.find({});
+  /** Every organization with no operation under way, for comparison with the collections that exist. */
+  settled(): AsyncIterable<OrganizationDocument> {
+    return this.#organizations.find({ operation: { $exists: false } });
   }
 
   /**

@@ -1,4 +1,11 @@
-import { type Db, type MongoClient, MongoServerError, type ObjectId, type UUID } from 'mongodb';
+import {
+  type Db,
+  type Document,
+  type MongoClient,
+  MongoServerError,
+  type ObjectId,
+  type UUID,
+} from 'mongodb';
 import { retryTransient } from '../database/database-errors.ts';
 import { OPERATION_DEADLINE_MS, withinDeadline } from '../database/deadline.ts';
 import { DURABLE } from '../database/mongo-client.ts';
@@ -6,7 +13,6 @@ import type { CollectionReference } from '../registry/organization-document.ts';
 import { FenceMissError, runFenced } from './fence.ts';
 
 const NAMESPACE_EXISTS = 48;
-const TAG_PREFIX = 'tenantry:';
 
 /** The name is in use by a collection that is not this organization's. */
 export class NamespaceExistsError extends Error {
@@ -20,7 +26,7 @@ export class NamespaceExistsError extends Error {
 export interface FoundCollection {
   name: string;
   uuid: UUID;
-  /** Hex id of the organization it was created for; undefined when it was not made by this service. */
+  /** Hex id of the organization it was created for; undefined when this installation did not make it. */
   organizationId: string | undefined;
 }
 
@@ -33,9 +39,13 @@ export interface FoundCollection {
  */
 export class TenantCollections {
   readonly #client: MongoClient;
+  readonly #tagPrefix: string;
 
-  constructor(client: MongoClient) {
+  /** @param masterDatabase - part of the tag: two installations may share a tenant database, and neither owns the other's */
+  constructor(client: MongoClient, masterDatabase: string) {
     this.#client = client;
+    // A database's name cannot hold a slash.
+    this.#tagPrefix = `tenantry/${masterDatabase}/`;
   }
 
   /**
@@ -46,7 +56,7 @@ export class TenantCollections {
    */
   async create(database: string, name: string, organizationId: ObjectId): Promise<UUID> {
     const db = this.#client.db(database);
-    const validator = { $comment: TAG_PREFIX + organizationId.toHexString() };
+    const validator = { $comment: this.#tagPrefix + organizationId.toHexString() };
     await retryTransient(() =>
       ignoring(NAMESPACE_EXISTS, command(db, { create: name, validator })),
     );
@@ -85,6 +95,31 @@ export class TenantCollections {
     while (name !== null) name = await this.#dropAt({ ...reference, name });
   }
 
+  /** Drops the collection if it holds no document. @returns whether it is gone */
+  async dropIfEmpty(reference: CollectionReference): Promise<boolean> {
+    const db = this.#client.db(reference.database);
+    const reply = await retryTransient(() =>
+      runFenced(db, reference.uuid, probe(reference.name), { write: false }),
+    );
+    if (reply.cursor.firstBatch.length > 0) return false;
+    await this.drop(reference);
+    return true;
+  }
+
+  /** @returns the name the collection has now, or undefined when it does not exist */
+  async locate(reference: CollectionReference): Promise<string | undefined> {
+    const db = this.#client.db(reference.database);
+    try {
+      await retryTransient(() =>
+        runFenced(db, reference.uuid, probe(reference.name), { write: false }),
+      );
+      return reference.name;
+    } catch (error) {
+      if (error instanceof FenceMissError) return error.actual ?? undefined;
+      throw error;
+    }
+  }
+
   /** @returns the collection of that name, or undefined */
   async find(database: string, name: string): Promise<FoundCollection | undefined> {
     const [found] = await retryTransient(() => this.#list(database, { name }));
@@ -103,8 +138,8 @@ export class TenantCollections {
       .toArray();
     return infos.flatMap(({ name, info, options }) => {
       const tag: unknown = options?.validator?.$comment;
-      const tagged = typeof tag === 'string' && tag.startsWith(TAG_PREFIX);
-      const organizationId = tagged ? tag.slice(TAG_PREFIX.length) : undefined;
+      const tagged = typeof tag === 'string' && tag.startsWith(this.#tagPrefix);
+      const organizationId = tagged ? tag.slice(this.#tagPrefix.length) : undefined;
       return info?.uuid === undefined ? [] : [{ name, uuid: info.uuid as UUID, organizationId }];
     });
   }
@@ -119,6 +154,11 @@ export class TenantCollections {
       throw error;
     }
   }
+}
+
+/** Reads at most one id: enough to know that a collection is there, and whether it is empty. */
+function probe(name: string): Document {
+  return { find: name, limit: 1, projection: { _id: 1 } };
 }
 
 function command(db: Db, body: { create: string; validator: object }) {

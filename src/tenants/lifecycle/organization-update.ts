@@ -94,6 +94,34 @@ export class OrganizationUpdate {
     }
   }
 
+  /**
+   * Gives a collection back the name the registry has for it. Only an instance that was paused in the middle of a rename,
+   * through that rename's recovery and another one back, can have moved it.
+   *
+   * @param actual - where the collection was found
+   * @returns false when the organization has changed since it was seen, or the name is in use
+   */
+  async realign(seen: OrganizationDocument, actual: string): Promise<boolean> {
+    const { registry, collections, ids, instanceId } = this.#deps;
+    const target = {
+      ...identityFields(seen),
+      metadata: seen.metadata,
+      external_id: seen.external_id ?? null,
+    };
+    const operation = { _id: ids.objectId(), kind: 'update' as const, owner: instanceId, target };
+    const begun = await registry.begin(seen, operation, { state: 'renaming' });
+    if (begun === null) return false;
+    try {
+      await collections.rename({ ...collectionOf(begun), name: actual }, seen.collection_name);
+      return true;
+    } catch (error) {
+      if (error instanceof NamespaceExistsError) return false;
+      throw error;
+    } finally {
+      await registry.finish(claimOf(begun), this.#commit(target));
+    }
+  }
+
   /** A foreign collection may have the name; finding out before anything is changed spares an undo. */
   async #assertNameFree(organization: OrganizationDocument, { target }: UpdateOperation) {
     if (target.collection_name === organization.collection_name) return;
@@ -159,6 +187,11 @@ export class OrganizationUpdate {
       ? { $set: common, $unset: { external_id: '' } }
       : { $set: { ...common, external_id } };
   }
+}
+
+function identityFields(organization: OrganizationDocument) {
+  const { organization_name, name_key, slug, skeleton, collection_name } = organization;
+  return { organization_name, name_key, slug, skeleton, collection_name };
 }
 
 type HeldNames = Pick<OrganizationTarget, 'slug' | 'skeleton' | 'external_id'>;

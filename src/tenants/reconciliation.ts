@@ -1,0 +1,131 @@
+import { ObjectId } from 'mongodb';
+import type { AccountRemoval } from '../admins/account-removal.ts';
+import type { AdminStore } from '../admins/admin-store.ts';
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { MembershipStore } from '../members/membership-store.ts';
+import {
+  collectionReference,
+  type OrganizationDocument,
+} from '../registry/organization-document.ts';
+import type { RegistryStore } from '../registry/registry-store.ts';
+import type { OrganizationUpdate } from './lifecycle/organization-update.ts';
+import type { FoundCollection, TenantCollections } from './tenant-collections.ts';
+
+/** No sign-up takes this long, so an account this old that belongs to nothing was left over. */
+const UNATTACHED_AFTER_MS = 60 * 60 * 1_000;
+
+/** What a reconciliation found; all zero when the registry and the database agree. */
+export interface ReconciliationReport {
+  /** Empty collections of organizations that do not exist; dropped. */
+  dropped: number;
+  /** Collections with documents of organizations that do not exist; left for an operator. */
+  orphaned: number;
+  /** Collections that had another name than the registry's; renamed. */
+  realigned: number;
+  /** Organizations whose collection is gone; left for an operator. */
+  missing: number;
+  /** Memberships and accounts that belonged to nothing; removed. */
+  removed: number;
+}
+
+interface ReconciliationDeps {
+  registry: RegistryStore;
+  collections: TenantCollections;
+  update: OrganizationUpdate;
+  memberships: MembershipStore;
+  admins: AdminStore;
+  accounts: AccountRemoval;
+  clock: Clock;
+  logger: Logger;
+  tenantDatabase: string;
+}
+
+/**
+ * Compares the registry with the collections, memberships and accounts that exist, and mends what no operation is
+ * responsible for any more. Recovery ends what a crash leaves; this ends what an instance does that was paused between
+ * checking its lease and acting on it, and crashed before it could notice. Never drops a collection that holds a document.
+ */
+export class Reconciliation {
+  readonly #deps: ReconciliationDeps;
+
+  constructor(deps: ReconciliationDeps) {
+    this.#deps = deps;
+  }
+
+  /** Idempotent; several instances may run it at the same time. @throws DatabaseUnavailableError */
+  async run(): Promise<ReconciliationReport> {
+    // Listed before the registry is read: an organization is registered before its collection is made.
+    const listed = await this.#deps.collections.list(this.#deps.tenantDatabase);
+    const report = { dropped: 0, orphaned: 0, realigned: 0, missing: 0, removed: 0 };
+    await this.#dropOrphans(listed, report);
+    await this.#realign(listed, report);
+    await this.#removeUnattached(report);
+    return report;
+  }
+
+  async #dropOrphans(listed: readonly FoundCollection[], report: ReconciliationReport) {
+    const { registry, collections, logger, tenantDatabase: database } = this.#deps;
+    for (const { name, uuid, organizationId } of listed) {
+      if (organizationId === undefined || !ObjectId.isValid(organizationId)) continue;
+      if ((await registry.findById(new ObjectId(organizationId))) !== null) continue;
+      const context = { collection: name, organization_id: organizationId };
+      if (await collections.dropIfEmpty({ database, name, uuid })) {
+        report.dropped += 1;
+        logger.warn(context, 'dropped the empty collection of an organization that does not exist');
+      } else {
+        report.orphaned += 1;
+        logger.error(
+          context,
+          'a collection holds documents of an organization that does not exist',
+        );
+      }
+    }
+  }
+
+  async #realign(listed: readonly FoundCollection[], report: ReconciliationReport): Promise<void> {
+    const { registry, update, logger } = this.#deps;
+    const names = new Map(listed.map(({ uuid, name }) => [uuid.toHexString(), name]));
+    for await (const organization of registry.settled()) {
+      const { _id, collection_name, collection_uuid } = organization;
+      const actual = collection_uuid && names.get(collection_uuid.toHexString());
+      if (actual === collection_name) continue;
+      const context = { organization_id: _id.toHexString(), collection: collection_name, actual };
+      // Made after the list was taken, dropped behind our back, or moved: only the database can tell now.
+      const found = await this.#locate(organization);
+      if (found === collection_name) continue;
+      if (found === undefined) {
+        report.missing += 1;
+        logger.error(context, "an organization's collection does not exist");
+      } else if (await update.realign(organization, found)) {
+        report.realigned += 1;
+        logger.warn(context, "gave an organization's collection its name back");
+      }
+    }
+  }
+
+  async #removeUnattached(report: ReconciliationReport): Promise<void> {
+    const { memberships, admins, accounts, clock, logger } = this.#deps;
+    const leftOver = await memberships.ofMissingOrganizations();
+    for (const { _id, admin_id } of leftOver) {
+      await memberships.remove(_id);
+      await accounts.removeIfUnattached(admin_id);
+      report.removed += 1;
+    }
+    const before = new Date(clock.now().getTime() - UNATTACHED_AFTER_MS);
+    for (const adminId of await admins.unattached(before)) {
+      if (await accounts.removeIfUnattached(adminId)) report.removed += 1;
+    }
+    if (report.removed > 0)
+      logger.warn(
+        { removed: report.removed },
+        'removed memberships and accounts that belonged to nothing',
+      );
+  }
+
+  /** @returns the name the organization's collection has now, or undefined when it does not exist */
+  async #locate(organization: OrganizationDocument): Promise<string | undefined> {
+    const reference = collectionReference(organization);
+    return reference && this.#deps.collections.locate(reference);
+  }
+}

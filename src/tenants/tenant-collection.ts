@@ -1,0 +1,119 @@
+import { type Document, type MongoClient, MongoServerError, ObjectId } from 'mongodb';
+import { retryTransient } from '../database/database-errors.ts';
+import type { CollectionReference } from '../registry/organization-document.ts';
+import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
+import { FenceMissError, runFenced } from './fence.ts';
+
+const DUPLICATE_KEY = 11000;
+/** Renames that may overtake one command before it gives up. */
+const MAX_MOVES = 10;
+
+/** How a command reaches the server. Only drills replace it, to show that without the fence they fail. */
+export type CommandRunner = typeof runFenced;
+
+/**
+ * One organization's data. Every command carries the collection's UUID, so it reaches this collection or none: it follows
+ * a rename by itself, finds nothing after a delete, and never touches the organization that took the name since.
+ *
+ * Goes through `db.command`, because the driver's own helpers drop the fence; so what they retry is retried here, in ways
+ * that cannot do a thing twice.
+ */
+export class TenantCollection {
+  readonly #client: MongoClient;
+  readonly #run: CommandRunner;
+  #reference: CollectionReference;
+
+  constructor(client: MongoClient, reference: CollectionReference, run: CommandRunner = runFenced) {
+    this.#client = client;
+    this.#reference = reference;
+    this.#run = run;
+  }
+
+  /** The name under which the collection was last reached. */
+  get name(): string {
+    return this.#reference.name;
+  }
+
+  /**
+   * Inserts documents, in order, durably on a majority. Those without an `_id` get an ObjectId here, so that a repetition
+   * after a lost answer recognises its own.
+   *
+   * @throws OrganizationNotFoundError when the organization was deleted
+   * @throws MongoServerError for the first document the server refuses; those before it are in
+   * @throws DatabaseUnavailableError when the outcome is unknown
+   */
+  async insertMany(documents: readonly Document[]): Promise<void> {
+    const made = new Set<number>();
+    const withIds = documents.map((document, index) => {
+      if (document._id !== undefined) return document;
+      made.add(index);
+      return { _id: new ObjectId(), ...document };
+    });
+    let from = 0;
+    let repeated = false;
+    while (from < withIds.length) {
+      const reply = await this.#command(
+        (name) => ({ insert: name, documents: withIds.slice(from) }),
+        true,
+        () => {
+          repeated = true;
+        },
+      );
+      const [failure] = (reply.writeErrors ?? []) as WriteError[];
+      if (failure === undefined) return;
+      const index = from + failure.index;
+      const ownDuplicate = repeated && made.has(index) && failure.code === DUPLICATE_KEY;
+      if (!ownDuplicate) throw new MongoServerError({ message: failure.errmsg, ...failure });
+      from = index + 1;
+    }
+  }
+
+  /** @returns the documents that match, at most `limit`; @throws OrganizationNotFoundError, DatabaseUnavailableError */
+  async find(filter: Document, limit: number): Promise<Document[]> {
+    const reply = await this.#command(
+      (name) => ({ find: name, filter, limit, batchSize: limit, singleBatch: true }),
+      false,
+    );
+    return reply.cursor.firstBatch;
+  }
+
+  /** @returns how many documents match; @throws OrganizationNotFoundError, DatabaseUnavailableError */
+  async count(filter: Document = {}): Promise<number> {
+    const pipeline = [{ $match: filter }, { $count: 'n' }];
+    const reply = await this.#command((name) => ({ aggregate: name, pipeline, cursor: {} }), false);
+    return reply.cursor.firstBatch[0]?.n ?? 0;
+  }
+
+  async #command(
+    build: (name: string) => Document,
+    write: boolean,
+    onRepeat: () => void = () => {},
+  ): Promise<Document> {
+    for (let moves = 0; ; moves += 1) {
+      try {
+        return await this.#attempt(build, write, onRepeat);
+      } catch (error) {
+        if (!(error instanceof FenceMissError)) throw error;
+        if (error.actual === null) throw new OrganizationNotFoundError();
+        if (moves === MAX_MOVES) throw error;
+        this.#reference = { ...this.#reference, name: error.actual };
+      }
+    }
+  }
+
+  #attempt(build: (name: string) => Document, write: boolean, onRepeat: () => void) {
+    const { database, name, uuid } = this.#reference;
+    let attempts = 0;
+    return retryTransient(() => {
+      if (attempts > 0) onRepeat();
+      attempts += 1;
+      return this.#run(this.#client.db(database), uuid, build(name), { write });
+    });
+  }
+}
+
+interface WriteError {
+  index: number;
+  code: number;
+  errmsg: string;
+}

@@ -1,0 +1,30 @@
+import { defineConfig } from 'vitest/config';
+
+const integration = {
+  include: ['test/integration/**/*.test.ts'],
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+};
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      // The same tests twice: one path has to serve both kinds of MongoDB.
+      {
+        test: {
+          name: 'replica-set',
+          ...integration,
+          globalSetup: 'test/support/replica-set.setup.ts',
+        },
+      },
+      {
+        test: {
+          name: 'standalone',
+          ...integration,
+          globalSetup: 'test/support/standalone.setup.ts',
+        },
+      },
+    ],
+  },
+});
