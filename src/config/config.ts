@@ -1,0 +1,229 @@
+import { isIP } from 'node:net';
+import { isAbsolute, join } from 'node:path';
+import { ConfigError } from './config-error.ts';
+import { misspeltSettings } from './misspelt-settings.ts';
+import { readMongoUrl } from './mongo-url.ts';
+import { isSampleSecret } from './sample-secret.ts';
+import { Secrets } from './secrets.ts';
+import { type Environment, SettingReader } from './setting-reader.ts';
+
+/** Every setting. `.env.example` and the README describe them. */
+export const SETTINGS = [
+  'NODE_ENV',
+  'MONGO_URL',
+  'MASTER_DB',
+  'TENANT_DB',
+  'MAX_COLLECTIONS',
+  'JWT_SECRET',
+  'JWT_EXPIRES_IN',
+  'REFRESH_EXPIRES_IN',
+  'BCRYPT_COST',
+  'HOST',
+  'PORT',
+  'LOG_LEVEL',
+  'DATA_DIR',
+  'MONGOD_BINARY',
+] as const;
+
+const ENVIRONMENTS = ['development', 'test', 'production'] as const;
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const DAY = 86_400;
+const MIN_SECRET_BYTES = 32;
+const MAX_DATABASE_BYTES = 63;
+
+export type RunEnvironment = (typeof ENVIRONMENTS)[number];
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** The settings that may be seen. Paths are as written: relative ones start at the working directory. */
+export interface Config {
+  readonly environment: RunEnvironment;
+  readonly server: { readonly host: string /** 0: any free port. */; readonly port: number };
+  readonly database: {
+    /** The hosts of MONGO_URL, for the log. Absent: the embedded MongoDB. */
+    readonly address?: string;
+    readonly masterDb: string;
+    readonly tenantDb: string;
+    readonly maxCollections: number;
+  };
+  readonly tokens: { readonly accessTtlSeconds: number; readonly refreshTtlSeconds: number };
+  /** The cost is bcrypt's: the work is 2 to its power. */
+  readonly passwords: { readonly bcryptCost: number };
+  readonly logging: {
+    readonly level: LogLevel;
+    /** For people rather than for machines. */
+    readonly pretty: boolean;
+  };
+  /** What the service keeps on disk: the development secret, the embedded MongoDB. */
+  readonly dataDir: string;
+  /** For the MongoDB that the service starts itself when MONGO_URL is not set. */
+  readonly embedded: {
+    /** MONGOD_BINARY. */
+    readonly binary?: string;
+    /** Where downloads are kept: `tenantry` in the user's cache folder (XDG Base Directory Specification). */
+    readonly cacheDir?: string;
+    /** PATH. */
+    readonly path?: string;
+    readonly dataDir: string;
+  };
+}
+
+/** All that the environment says. `warnings` are sentences for the log. */
+export interface ParsedConfig {
+  readonly config: Config;
+  readonly secrets: Secrets;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Turns environment variables into settings. Pure: reads nothing but its argument. A variable that is empty counts as
+ * not set.
+ *
+ * @throws ConfigError with every fault at once
+ */
+export function parseConfig(environment: Environment): ParsedConfig {
+  const reader = new SettingReader(environment);
+  const warnings = misspeltSettings(environment, SETTINGS).map(
+    ({ name, setting }) =>
+      `${name} is not a setting of this service and has no effect; ${setting} is.`,
+  );
+  const runEnvironment = readRunEnvironment(reader);
+  const dataDir = reader.text('DATA_DIR') ?? './data';
+  const { database, mongoUrl } = readDatabase(reader);
+  const jwtSecret = readJwtSecret(reader, runEnvironment, warnings);
+  const config: Config = {
+    environment: runEnvironment,
+    server: {
+      host: reader.checked('HOST', hostFault) ?? '127.0.0.1',
+      port: reader.integer('PORT', { min: 0, max: 65_535, fallback: 8000 }),
+    },
+    database,
+    tokens: readTokens(reader),
+    passwords: {
+      bcryptCost: reader.integer('BCRYPT_COST', {
+        min: runEnvironment === 'test' ? 4 : 10,
+        max: 15,
+        fallback: 12,
+      }),
+    },
+    logging: {
+      level: reader.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
+      pretty: runEnvironment === 'development',
+    },
+    dataDir,
+    embedded: { ...readEmbedded(reader), dataDir },
+  };
+  if (reader.faults.length > 0) throw new ConfigError(reader.faults);
+  return { config, secrets: new Secrets({ jwtSecret, mongoUrl }), warnings };
+}
+
+/** A misspelt "production" must not loosen the rules for production. */
+function readRunEnvironment(reader: SettingReader): RunEnvironment {
+  const fallback = reader.text('NODE_ENV') === undefined ? 'development' : 'production';
+  return reader.choice('NODE_ENV', ENVIRONMENTS, fallback);
+}
+
+function readDatabase(reader: SettingReader): { database: Config['database']; mongoUrl?: string } {
+  const masterDb = reader.checked('MASTER_DB', databaseNameFault) ?? 'organization_master';
+  const tenantDb = reader.checked('TENANT_DB', databaseNameFault) ?? masterDb;
+  if (masterDb !== tenantDb && masterDb.toLowerCase() === tenantDb.toLowerCase()) {
+    reader.fault('TENANT_DB', 'must not differ from MASTER_DB only by case: MongoDB refuses that');
+  }
+  const maxCollections = reader.integer('MAX_COLLECTIONS', {
+    min: 1,
+    max: 1_000_000,
+    fallback: 9000,
+  });
+  const database = { masterDb, tenantDb, maxCollections };
+  const mongoUrl = reader.text('MONGO_URL');
+  if (mongoUrl === undefined) return { database };
+  const reading = readMongoUrl(mongoUrl);
+  if ('address' in reading)
+    return { database: { ...database, address: reading.address }, mongoUrl };
+  reader.fault('MONGO_URL', reading.fault);
+  return { database };
+}
+
+/**
+ * A short secret is a fault everywhere. A missing or a sample one is a fault outside development; in development a
+ * missing one is made up later, by `development-secret.ts`, since that takes a file.
+ */
+function readJwtSecret(
+  reader: SettingReader,
+  environment: RunEnvironment,
+  warnings: string[],
+): string | undefined {
+  const secret = reader.text('JWT_SECRET');
+  const strict = environment !== 'development';
+  if (secret === undefined) {
+    if (strict) {
+      reader.fault(
+        'JWT_SECRET',
+        'must be set outside development; "openssl rand -base64 48" makes one',
+      );
+    }
+    return undefined;
+  }
+  const bytes = Buffer.byteLength(secret);
+  if (bytes < MIN_SECRET_BYTES) {
+    reader.fault('JWT_SECRET', `must be at least ${MIN_SECRET_BYTES} bytes long; it has ${bytes}`);
+  } else if (isSampleSecret(secret)) {
+    const message = 'is a sample or easy to guess; "openssl rand -base64 48" makes a good one';
+    if (strict) reader.fault('JWT_SECRET', message);
+    else warnings.push(`JWT_SECRET ${message}. Outside development the service would not start.`);
+  }
+  return secret;
+}
+
+function readTokens(reader: SettingReader): Config['tokens'] {
+  const accessTtlSeconds = reader.integer('JWT_EXPIRES_IN', {
+    min: 60,
+    max: 30 * DAY,
+    fallback: 3600,
+  });
+  const refreshTtlSeconds = reader.integer('REFRESH_EXPIRES_IN', {
+    min: 60,
+    max: 366 * DAY,
+    fallback: 30 * DAY,
+  });
+  if (refreshTtlSeconds < accessTtlSeconds) {
+    reader.fault(
+      'REFRESH_EXPIRES_IN',
+      `must not be less than JWT_EXPIRES_IN (${accessTtlSeconds})`,
+    );
+  }
+  return { accessTtlSeconds, refreshTtlSeconds };
+}
+
+function readEmbedded(reader: SettingReader): Omit<Config['embedded'], 'dataDir'> {
+  const binary = reader.text('MONGOD_BINARY');
+  const path = reader.text('PATH');
+  const cacheDir = cacheDirOf(reader.text('XDG_CACHE_HOME'), reader.text('HOME'));
+  return {
+    ...(binary !== undefined && { binary }),
+    ...(cacheDir !== undefined && { cacheDir }),
+    ...(path !== undefined && { path }),
+  };
+}
+
+/** A relative XDG_CACHE_HOME is ignored, as its specification asks. */
+function cacheDirOf(cacheHome: string | undefined, home: string | undefined): string | undefined {
+  if (cacheHome !== undefined && isAbsolute(cacheHome)) return join(cacheHome, 'tenantry');
+  return home === undefined ? undefined : join(home, '.cache', 'tenantry');
+}
+
+function hostFault(host: string): string | undefined {
+  const isName = host.split('.').every((label) => /^[\w-]{1,63}$/.test(label));
+  const looksLikeAddress = /^[\d.]+$/.test(host);
+  if (isIP(host) !== 0 || (isName && !looksLikeAddress)) return undefined;
+  return 'must be an IP address or a host name, without scheme, brackets or port';
+}
+
+/** MongoDB manual, "MongoDB Limits and Thresholds": what is refused on any platform. */
+function databaseNameFault(name: string): string | undefined {
+  if (/[/\\. "$*<>:|?\0]/.test(name)) return 'must not contain / \\ . " $ * < > : | ? or a space';
+  if (Buffer.byteLength(name) > MAX_DATABASE_BYTES) {
+    return `must be at most ${MAX_DATABASE_BYTES} bytes long`;
+  }
+  const reserved = ['admin', 'local', 'config'].includes(name.toLowerCase());
+  return reserved ? 'must not be a database of MongoDB itself' : undefined;
+}
