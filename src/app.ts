@@ -1,7 +1,7 @@
 import helmet from '@fastify/helmet';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
-import { adminRoutes, publicAdminRoutes } from './admins/admin-routes.ts';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { adminRoutes, loginRoutes, publicAdminRoutes } from './admins/admin-routes.ts';
 import { healthRoutes } from './health/health-routes.ts';
 import { addCaller, requireCaller } from './http/authentication.ts';
 import { addBodyParsers } from './http/body-parsers.ts';
@@ -10,6 +10,7 @@ import { methodNotAllowed } from './http/method-not-allowed.ts';
 import { addOpenApi, documentSecurity } from './http/openapi.ts';
 import { addProblemDetails } from './http/problem-details.ts';
 import { addRequestId, requestId } from './http/request-id.ts';
+import { addRequestLogging } from './http/request-logging.ts';
 import { addTextSafety } from './http/text-safety.ts';
 import { addValidation } from './http/validation.ts';
 import { addIdempotency } from './idempotency/idempotency-plugin.ts';
@@ -39,6 +40,10 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     loggerInstance: logger,
     genReqId: requestId,
     requestIdHeader: false,
+    logController: new LogController({
+      requestIdLogLabel: 'request_id',
+      disableRequestLogging: true,
+    }),
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
   }).withTypeProvider<TypeBoxTypeProvider>();
@@ -46,12 +51,19 @@ export async function buildApp(services: Services, options: AppOptions): Promise
   const refusals = methodNotAllowed(app);
   addProblemDetails(app);
   addRequestId(app);
+  addRequestLogging(app);
   addValidation(app);
   addTextSafety(app);
   addCaller(app);
   addIdempotency(app, services.idempotency);
-  await addBodyParsers(app);
-  await app.register(helmet, { contentSecurityPolicy: false });
+  addBodyParsers(app);
+  await app.register(helmet, {
+    // For answers that are no pages; Swagger UI sets its own.
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+    },
+  });
   await addOpenApi(app);
   addDeclaredResponses(
     app,
@@ -63,6 +75,7 @@ export async function buildApp(services: Services, options: AppOptions): Promise
   await app.register(async (scope) => {
     await scope.register(healthRoutes, { services });
     await scope.register(publicOrganizationRoutes, { services });
+    await scope.register(loginRoutes, { services });
     await scope.register(publicAdminRoutes, { services });
   });
   await app.register(async (scope) => {

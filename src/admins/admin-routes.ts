@@ -1,21 +1,30 @@
+import formbody from '@fastify/formbody';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
 import { callerOf } from '../http/authentication.ts';
 import { problemResponses } from '../http/problem-details.ts';
+import { MissingBodyError } from '../http/validation-problem.ts';
 import type { Services } from '../services.ts';
 import type { SessionClient } from '../sessions/session-store.ts';
 import { LoginBody, LoginForm, RefreshBody, SignedIn, TokenPair } from './admin-schemas.ts';
 import type { Credentials, OrganizationChoice, SignIn } from './login-service.ts';
 
-/** Signing in, and staying so. */
-export const publicAdminRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (
+const FORM_LIMIT_BYTES = 64 * 1024;
+
+/** Signing in. In a scope of its own, because no other operation takes a form. */
+export const loginRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (
   app,
   { services },
 ) => {
+  await app.register(formbody, { bodyLimit: FORM_LIMIT_BYTES });
   app.post(
     '/admin/login',
     {
+      // Fastify picks the schema by the Content-Type, and without one validates nothing.
+      preValidation: async (request) => {
+        if (request.body === undefined || request.body === null) throw new MissingBodyError();
+      },
       schema: {
         operationId: 'login',
         tags: ['Admins'],
@@ -40,7 +49,13 @@ export const publicAdminRoutes: FastifyPluginAsyncTypebox<{ services: Services }
       return signInView(signIn);
     },
   );
+};
 
+/** Staying signed in. */
+export const publicAdminRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (
+  app,
+  { services },
+) => {
   app.post(
     '/admin/refresh',
     {

@@ -1,4 +1,3 @@
-import formbody from '@fastify/formbody';
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../errors.ts';
 
@@ -8,7 +7,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
  * Reads JSON bodies: strictly UTF-8 (RFC 8259, 8.1), without `__proto__` and `constructor` keys. An empty body counts as
  * none, whatever its Content-Type says, because many clients send the header with every DELETE.
  */
-export async function addBodyParsers(app: FastifyInstance): Promise<void> {
+export function addBodyParsers(app: FastifyInstance): void {
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
@@ -26,7 +25,6 @@ export async function addBodyParsers(app: FastifyInstance): Promise<void> {
       }
     },
   );
-  await app.register(formbody, { bodyLimit: 64 * 1024 });
 }
 
 function malformed(cause: unknown): AppError {

@@ -1,6 +1,15 @@
 import type { FastifySchemaValidationError } from 'fastify';
 import { AppError, type FieldError } from '../errors.ts';
 
+/** The operation needs a body, and there is none. */
+export class MissingBodyError extends AppError {
+  constructor() {
+    super('invalid', 'validation_failed', 'body: is required', {
+      errors: [{ path: '', message: 'is required' }],
+    });
+  }
+}
+
 /** Turns what JSON Schema validation found into a problem that names every field at fault. */
 export function validationProblem(
   found: readonly FastifySchemaValidationError[],

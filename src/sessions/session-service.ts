@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts';
 import type { IdSource } from '../ids.ts';
 import type { MembershipStore } from '../members/membership-store.ts';
 import { type OrganizationDocument, SERVING_STATES } from '../registry/organization-document.ts';
+import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import type { RoleName } from '../roles/permissions.ts';
 import type { AccessTokens } from './access-tokens.ts';
@@ -91,6 +92,7 @@ export class SessionService {
       expires_at: new Date(now.getTime() + refreshTtlSeconds * 1_000),
     };
     await sessions.insert(session);
+    await this.#assertNotDeleted(session);
     return this.#pair(session, token, admin.email, organization, role);
   }
 
@@ -141,6 +143,14 @@ export class SessionService {
 
   async end(sessionId: ObjectId): Promise<void> {
     await this.#deps.sessions.end(sessionId);
+  }
+
+  /** A deletion ends the sessions it finds; one that was inserted after it looked has to end itself. */
+  async #assertNotDeleted({ _id, organization_id }: SessionDocument): Promise<void> {
+    const organization = await this.#deps.registry.findById(organization_id);
+    if (organization !== null && organization.state !== 'deleting') return;
+    await this.#deps.sessions.end(_id);
+    throw new OrganizationNotFoundError();
   }
 
   async #doubleSubmit(id: ObjectId, hash: string, client: SessionClient): Promise<SessionDocument> {

@@ -1,0 +1,22 @@
+import type { FastifyInstance } from 'fastify';
+
+/** One line for every request, when it has been answered. Without the query string: it may hold what nobody should keep. */
+export function addRequestLogging(app: FastifyInstance): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const path = request.url.split('?', 1)[0];
+    const { caller } = request;
+    request.log.info(
+      {
+        method: request.method,
+        path,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime * 10) / 10,
+        ...(caller && {
+          organization_id: caller.organization._id.toHexString(),
+          admin_id: caller.adminId.toHexString(),
+        }),
+      },
+      `${request.method} ${path} ${reply.statusCode}`,
+    );
+  });
+}
