@@ -3,6 +3,9 @@ import {
   resolveMongodBinary,
 } from '../../src/database/embedded/mongod-binary.ts';
 
+// Any version that the resolver accepts will do.
+process.env.MONGOMS_SYSTEM_BINARY_VERSION_CHECK = 'false';
+
 declare module 'vitest' {
   interface ProvidedContext {
     /** The MongoDB the project runs on. */

@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { startTestService } from '../support/test-service.ts';
+
+const run = promisify(execFile);
+
+/** A command of the walk, and the answer the README prints for it. */
+interface Stop {
+  command: string;
+  answer: string | undefined;
+}
+
+async function readWalk(): Promise<Stop[]> {
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+  const walk = readme.split('## A walk through the five operations')[1]?.split('\n## ')[0] ?? '';
+  const blocks = [...walk.matchAll(/```(sh|json)\n(.*?)```/gs)];
+  return blocks.flatMap(([, language, text = ''], index) => {
+    const next = blocks[index + 1];
+    const answer = next?.[1] === 'json' ? next[2] : undefined;
+    return language === 'sh' ? [{ command: text, answer }] : [];
+  });
+}
+
+/** Replaces what is different each time by what kind of thing it is. */
+function shape(value: unknown, key = ''): unknown {
+  if (Array.isArray(value)) return value.map((one) => shape(one));
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(
+      Object.entries(value).map(([name, inner]) => [name, shape(inner, name)]),
+    );
+  if (typeof value !== 'string') return value;
+  if (/^[0-9a-f]{24}$/.test(value)) return '<id>';
+  if (/^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/.test(value)) return '<time>';
+  if (/^[0-9a-f-]{36}$/.test(value)) return '<uuid>';
+  return key === 'access_token' || key === 'refresh_token' ? '<token>' : value;
+}
+
+test("the README's walk gives the README's answers", async () => {
+  await using service = await startTestService();
+  const url = await service.app.listen({ host: '127.0.0.1', port: 0 });
+  const directory = await mkdtemp(join(tmpdir(), 'tenantry-readme-'));
+  try {
+    const stops = await readWalk();
+    expect(stops.filter(({ answer }) => answer !== undefined)).toHaveLength(6);
+    // One shell for all, as a reader would have it; a line of NULs parts the answers.
+    const script = stops.map(({ command }) => `${command}\nprintf '\\0'`).join('\n');
+    const { stdout } = await run('bash', ['-ec', script.replaceAll('http://127.0.0.1:8000', url)], {
+      cwd: directory,
+    });
+    const outputs = stdout.split('\0');
+    for (const [index, { answer, command }] of stops.entries()) {
+      if (answer === undefined) continue;
+      expect(shape(JSON.parse(outputs[index] ?? '')), command).toEqual(shape(JSON.parse(answer)));
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+});
