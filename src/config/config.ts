@@ -37,7 +37,11 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 /** The settings that may be seen. Paths are as written: relative ones start at the working directory. */
 export interface Config {
   readonly environment: RunEnvironment;
-  readonly server: { readonly host: string /** 0: any free port. */; readonly port: number };
+  readonly server: {
+    readonly host: string;
+    /** 0: any free port. */
+    readonly port: number;
+  };
   readonly database: {
     /** The hosts of MONGO_URL, for the log. Absent: the embedded MongoDB. */
     readonly address?: string;

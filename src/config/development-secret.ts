@@ -65,9 +65,13 @@ async function keepNew(dataDir: string, file: string): Promise<string> {
 }
 
 async function writeDurably(file: string, text: string): Promise<void> {
-  await using handle = await open(file, 'wx', 0o600);
-  await handle.writeFile(text);
-  await handle.sync();
+  const handle = await open(file, 'wx', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 function isCode(error: unknown, code: string): boolean {

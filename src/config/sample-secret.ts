@@ -1,25 +1,25 @@
 /** Published as examples, so known to everyone, although they look random. */
 const PUBLISHED: ReadonlySet<string> = new Set([
-  // FastAPI's tutorial, in all of its editions.
+  // FastAPI's tutorial.
   '09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7',
   // RFC 7515, appendix A.1.
   'AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow',
 ]);
 
-/** What samples are made of: "your-super-secret-jwt-key-change-in-production", "a-string-secret-at-least-256-bits-long". */
+/**
+ * What samples are made of: "your-super-secret-jwt-key-change-in-production", "a-string-secret-at-least-256-bits-long".
+ * A word stands before its own beginnings, since an alternation takes the first that fits.
+ */
 const SAMPLE_WORDS = [
   'abcdefghijklmnopqrstuvwxyz 0123456789abcdef 0123456789 1234567890 123456789 12345678 qwertyuiop asdfghjkl zxcvbnm',
-  'access auth authentication application bits bytes change changed changeme characters default development',
-  'dummy environment example fallback generate generated hello here hs256 hs384 hs512 insecure keep key least local',
-  'long minimum must mysecret openssl output password passphrase placeholder please private production project',
-  'random refresh replace safe sample secret secrets secure server service session should sign signing signature',
-  'something string strong super tenantry tenant test testing this token unsafe value very with world your 256 512',
-  'and api app any app at be dev do env for hex in is it jwt least me min more my new node not of on or org prod put',
-  'set than that the to top use username user 16 32 64',
-]
-  .flatMap((line) => line.split(' '))
-  // The longest first: an alternation takes the first that fits.
-  .sort((one, other) => other.length - one.length);
+  'access application authentication auth bits bytes changeme changed change characters default development dummy',
+  'environment example fallback generated generate hello here hs256 hs384 hs512 insecure keep key least local long',
+  'minimum must mysecret openssl output password passphrase placeholder please private production project random',
+  'refresh replace safe sample secrets secret secure server service session should signature signing sign something',
+  'string strong super tenantry tenant testing test this token unsafe value very with world your 256 512',
+  'and api app any at be dev do env for hex in is it jwt me min more my new node not of on or org prod put',
+  'set than that the to top username user use 16 32 64',
+].flatMap((line) => line.split(' '));
 const SAMPLE_WORD = new RegExp(SAMPLE_WORDS.join('|'), 'g');
 const NO_LETTER_OR_DIGIT = /[^\p{L}\p{N}]+/gu;
 
