@@ -5,6 +5,7 @@ import { adminRoutes, loginRoutes, publicAdminRoutes } from './admins/admin-rout
 import { healthRoutes } from './health/health-routes.ts';
 import { addCaller, requireCaller } from './http/authentication.ts';
 import { addBodyParsers } from './http/body-parsers.ts';
+import { addDatabasePatience } from './http/database-patience.ts';
 import { addDeclaredResponses } from './http/declared-responses.ts';
 import { methodNotAllowed } from './http/method-not-allowed.ts';
 import { addOpenApi, documentSecurity } from './http/openapi.ts';
@@ -12,6 +13,7 @@ import { addProblemDetails } from './http/problem-details.ts';
 import { addRequestId, requestId } from './http/request-id.ts';
 import { addRequestLogging } from './http/request-logging.ts';
 import { addTextSafety } from './http/text-safety.ts';
+import { transportErrors } from './http/transport-errors.ts';
 import { addValidation } from './http/validation.ts';
 import { addIdempotency } from './idempotency/idempotency-plugin.ts';
 import {
@@ -44,6 +46,7 @@ export async function buildApp(services: Services, options: AppOptions): Promise
       requestIdLogLabel: 'request_id',
       disableRequestLogging: true,
     }),
+    ...transportErrors,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
   }).withTypeProvider<TypeBoxTypeProvider>();
@@ -53,7 +56,7 @@ export async function buildApp(services: Services, options: AppOptions): Promise
   addRequestId(app);
   addRequestLogging(app);
   addValidation(app);
-  addTextSafety(app);
+  addDatabasePatience(app);
   addCaller(app);
   addIdempotency(app, services.idempotency);
   addBodyParsers(app);
@@ -64,6 +67,8 @@ export async function buildApp(services: Services, options: AppOptions): Promise
       directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
     },
   });
+  // After the headers of every answer, of which its refusals are some.
+  addTextSafety(app);
   await addOpenApi(app);
   addDeclaredResponses(
     app,

@@ -17,6 +17,7 @@ import { collectionReference } from './registry/organization-document.ts';
 import { ORGANIZATIONS, RegistryStore } from './registry/registry-store.ts';
 import { RepeatingTask } from './repeating-task.ts';
 import { AccessTokens } from './sessions/access-tokens.ts';
+import { RefreshTokens } from './sessions/refresh-tokens.ts';
 import { SessionService } from './sessions/session-service.ts';
 import { SESSIONS, SessionStore } from './sessions/session-store.ts';
 import { CollectionBudget } from './tenants/capacity.ts';
@@ -105,7 +106,7 @@ export function createServices(
   const accessTokens = new AccessTokens({ secret, ttlSeconds: settings.accessTtlSeconds, clock });
   const sessions = new SessionService({
     ...{ sessions: sessionStore, registry, memberships, admins, accessTokens, clock, ids },
-    ...{ secret, refreshTtlSeconds },
+    ...{ refreshTokens: new RefreshTokens({ secret }), refreshTtlSeconds },
   });
   const logins = new LoginService({ admins, memberships, registry, sessions, passwords, clock });
   const organizations = new OrganizationService({

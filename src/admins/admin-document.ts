@@ -9,6 +9,11 @@ export interface AdminDocument {
   name: string | null;
   password: StoredPassword;
   /**
+   * The latest changes of e-mail and password, newest first; absent before the first. By them an update that is carried
+   * on after a crash knows whether its own change took place, and whether another came after.
+   */
+  credential_changes?: ObjectId[];
+  /**
    * Counts the memberships ever given. An account is removed only if nothing was added since its memberships were
    * looked at, so removing it and joining another organization at the same time cannot leave a membership of nobody.
    */

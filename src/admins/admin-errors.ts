@@ -11,6 +11,17 @@ export class EmailTakenError extends AppError {
   }
 }
 
+/** E-mail or password were changed by another request while this one was about to. */
+export class CredentialsChangedError extends AppError {
+  constructor() {
+    super(
+      'conflict',
+      'credentials_changed',
+      'Your e-mail address or password was changed at the same time. Nothing was done; try again.',
+    );
+  }
+}
+
 /** E-mail or password is wrong; which one is not said. */
 export class InvalidCredentialsError extends AppError {
   constructor() {

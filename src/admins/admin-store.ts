@@ -1,4 +1,4 @@
-import type { Collection, Db, ObjectId } from 'mongodb';
+import { type Collection, type Db, type Filter, ObjectId } from 'mongodb';
 import { type MasterCollection, masterCollection, withoutMatch } from '../database/collections.ts';
 import { duplicateKeyField, retryTransient } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
@@ -11,6 +11,9 @@ export const ADMINS: MasterCollection = {
   name: 'admins',
   indexes: [{ name: 'email', key: { email: 1 }, unique: true }],
 };
+
+/** Of the changes of credentials so many are remembered: many more than can be made while an update is recovered. */
+const CHANGES_KEPT = 20;
 
 /** Every query on people's accounts. */
 export class AdminStore {
@@ -70,28 +73,50 @@ export class AdminStore {
     const changed = await refusingTakenEmail(() =>
       this.#admins.updateOne(
         { _id: id },
-        { $set: { ...change, updated_at: now } },
+        { $set: { ...change, updated_at: now }, $push: pushChange(new ObjectId()) },
         withinDeadline(),
       ),
     );
     return changed.matchedCount === 1;
   }
 
-  /** Takes a change of credentials back, unless they have been changed again since. @throws EmailTakenError */
-  async restoreCredentials(change: CredentialChange, now: Date): Promise<void> {
-    const { admin_id, email, password, previous } = change;
-    const stillChanged = {
-      ...(email && { email }),
-      ...(password && { 'password.hash': password.hash }),
-    };
-    const restored = {
+  /**
+   * Changes credentials as part of an operation: once, however often the operation is repeated, and only on top of what
+   * stood there when it was decided on.
+   *
+   * @param operationId - identifies the change
+   * @returns false when something else changed them first
+   * @throws EmailTakenError
+   */
+  async applyChange(change: CredentialChange, operationId: ObjectId, now: Date): Promise<boolean> {
+    const { admin_id: id, email, password, previous } = change;
+    const fields = { ...(email && { email }), ...(password && { password }), updated_at: now };
+    const changed = await refusingTakenEmail(() =>
+      this.#admins.updateOne(
+        latestChange(id, previous.change),
+        { $set: fields, $push: pushChange(operationId) },
+        withinDeadline(),
+      ),
+    );
+    if (changed.matchedCount === 1) return true;
+    const admin = await this.findById(id);
+    const made = admin?.credential_changes ?? [];
+    return admin === null || made.some((one) => one.equals(operationId));
+  }
+
+  /** Takes back what {@link applyChange} did, unless they have been changed again since. @throws EmailTakenError */
+  async revertChange(change: CredentialChange, operationId: ObjectId, now: Date): Promise<void> {
+    const { admin_id: id, email, password, previous } = change;
+    const fields = {
       ...(email && { email: previous.email }),
       ...(password && { password: previous.password }),
+      // A change of its own, so that a late repetition of the one it takes back finds something else.
+      'credential_changes.0': new ObjectId(),
     };
     await refusingTakenEmail(() =>
       this.#admins.updateOne(
-        { _id: admin_id, ...stillChanged },
-        { $set: { ...restored, updated_at: now } },
+        latestChange(id, operationId),
+        { $set: { ...fields, updated_at: now } },
         withinDeadline(),
       ),
     );
@@ -143,6 +168,15 @@ export class AdminStore {
       .toArray();
     return found.map(({ _id }) => _id);
   }
+}
+
+/** @param change - null for credentials that were never changed */
+function latestChange(id: ObjectId, change: ObjectId | null): Filter<AdminDocument> {
+  return { _id: id, 'credential_changes.0': change };
+}
+
+function pushChange(id: ObjectId) {
+  return { credential_changes: { $each: [id], $position: 0, $slice: CHANGES_KEPT } };
 }
 
 async function refusingTakenEmail<T>(write: () => Promise<T>): Promise<T> {

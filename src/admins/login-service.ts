@@ -62,7 +62,7 @@ export class LoginService {
    *   OrganizationSuspendedError, InvalidFieldError, PasswordQueueFullError
    */
   async login(credentials: Credentials, client: SessionClient): Promise<SignIn> {
-    const { admins, passwords, sessions } = this.#deps;
+    const { admins, passwords } = this.#deps;
     const wanted =
       credentials.organization_name === undefined
         ? undefined
@@ -81,9 +81,25 @@ export class LoginService {
     }
     if (chosen.organization.state === 'suspended') throw new OrganizationSuspendedError();
     await this.#upgradeHash(admin, credentials.password);
-    const tokens = await sessions.start(admin, chosen.organization, chosen.role, client);
-    await admins.rememberOrganization(admin._id, chosen.organization._id);
+    const tokens = await this.#start(admin, chosen, client);
     return { tokens, admin, chosen, choices };
+  }
+
+  /** Remembers the choice before the session looks whether the organization is being deleted: so no trace is left. */
+  async #start(
+    admin: AdminDocument,
+    { organization, role }: OrganizationChoice,
+    client: SessionClient,
+  ) {
+    const { admins, sessions } = this.#deps;
+    await admins.rememberOrganization(admin._id, organization._id);
+    try {
+      return await sessions.start(admin, organization, role, client);
+    } catch (error) {
+      if (error instanceof OrganizationNotFoundError)
+        await admins.forgetOrganization(admin._id, organization._id);
+      throw error;
+    }
   }
 
   async #choicesOf(adminId: ObjectId): Promise<OrganizationChoice[]> {

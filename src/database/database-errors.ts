@@ -7,6 +7,7 @@ import {
 } from 'mongodb';
 import pRetry from 'p-retry';
 import { AppError } from '../errors.ts';
+import { withPatience } from './deadline.ts';
 
 /** The database is away, hangs, or is choosing a new primary. Trying again soon makes sense. */
 export class DatabaseUnavailableError extends AppError {
@@ -67,20 +68,21 @@ function isConnectionLoss(error: unknown): boolean {
 
 /**
  * Runs an **idempotent** database step, again after a fail-over or a lost connection, for as long as a caller is
- * willing to wait. A step that timed out is not run again: the time is used up.
+ * willing to wait: see {@link PATIENCE_MS}.
  *
  * @throws DatabaseUnavailableError when the database does not come back in time; other errors unchanged
  */
 export async function retryTransient<T>(step: () => Promise<T>): Promise<T> {
   try {
-    return await pRetry(step, {
-      retries: 20,
-      minTimeout: 25,
-      factor: 1.6,
-      maxTimeout: 250,
-      maxRetryTime: 2_500,
-      shouldRetry: ({ error }) => isDatabaseUnavailable(error) && !isTimeout(error),
-    });
+    return await withPatience((silence) =>
+      pRetry(() => silence.during(step, isDatabaseUnavailable), {
+        retries: 20,
+        minTimeout: 25,
+        factor: 1.6,
+        maxTimeout: 250,
+        shouldRetry: ({ error }) => isDatabaseUnavailable(error) && silence.patienceLeftMs > 0,
+      }),
+    );
   } catch (error) {
     throw isDatabaseUnavailable(error) ? new DatabaseUnavailableError(error) : error;
   }

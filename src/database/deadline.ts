@@ -1,17 +1,66 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Abortable, CommandOperationOptions } from 'mongodb';
 
 /**
- * The longest a single database operation of a request may take. A database that hangs (measured: SIGSTOP) leaves a
- * plain insert waiting for 40 s; with a signal it fails at this limit, and the caller gets a 503 it can act on.
+ * How long a request waits for a database that does not answer, in all. A database that hangs (measured: SIGSTOP) leaves
+ * a plain insert waiting for 40 s; this way the caller gets a 503 to act on within 3 s.
  */
-export const OPERATION_DEADLINE_MS = 2_000;
+export const PATIENCE_MS = 2_500;
+
+/** How long the database has been silent towards one request, however many operations that took. */
+class Silence {
+  #since: number | undefined;
+
+  /** Runs one operation; whether its failure is an answer of the database or its silence is for `isSilence` to tell. */
+  async during<T>(operation: () => Promise<T>, isSilence: (error: unknown) => boolean): Promise<T> {
+    const startedAt = performance.now();
+    this.#since ??= startedAt;
+    try {
+      const answer = await operation();
+      this.#since = undefined;
+      return answer;
+    } catch (error) {
+      this.#since = isSilence(error) ? (this.#since ?? startedAt) : undefined;
+      throw error;
+    }
+  }
+
+  get patienceLeftMs(): number {
+    if (this.#since === undefined) return PATIENCE_MS;
+    return Math.max(0, Math.ceil(this.#since + PATIENCE_MS - performance.now()));
+  }
+}
+
+const current = new AsyncLocalStorage<Silence>();
 
 /**
- * Options that end a database operation after `milliseconds`. The driver honours `signal` on every operation, although
- * its types name it only for some; its `timeoutMS` has no effect since 7.x.
+ * Has everything that `work` asks of the database share one patience: once it has run out, further operations, such as
+ * those that would take back what was done before, fail at once instead of making the caller wait again.
  */
-export function withinDeadline(
-  milliseconds: number = OPERATION_DEADLINE_MS,
-): CommandOperationOptions & Required<Abortable> {
-  return { signal: AbortSignal.timeout(milliseconds) };
+export function sharingPatience<T>(work: () => T): T {
+  return current.run(new Silence(), work);
+}
+
+/** As {@link sharingPatience}, unless the caller shares one already. */
+export function withPatience<T>(work: (silence: Silence) => Promise<T>): Promise<T> {
+  const shared = current.getStore();
+  if (shared !== undefined) return work(shared);
+  const silence = new Silence();
+  return current.run(silence, () => work(silence));
+}
+
+/**
+ * Options that end a database operation when the patience with the database has run out. The driver honours `signal` on
+ * every operation, although its types name it only for some; its `timeoutMS` has no effect since 7.x.
+ */
+export function withinDeadline(): CommandOperationOptions & Required<Abortable> {
+  const milliseconds = current.getStore()?.patienceLeftMs ?? PATIENCE_MS;
+  // An operation that is aborted already is not sent at all.
+  const signal =
+    milliseconds > 0 ? AbortSignal.timeout(milliseconds) : AbortSignal.abort(expired());
+  return { signal };
+}
+
+function expired(): DOMException {
+  return new DOMException('the patience with the database had run out before', 'TimeoutError');
 }

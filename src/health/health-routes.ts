@@ -1,18 +1,24 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
+import { problemResponse } from '../http/problem-details.ts';
 import type { Services } from '../services.ts';
 
-const Live = Type.Object({ status: Type.Literal('ok') });
+const Live = Type.Object({ status: Type.Literal('ok') }, { description: 'It is alive.' });
 
 const Check = Type.Object({
   ok: Type.Boolean(),
-  reason: Type.Optional(Type.String()),
+  reason: Type.Optional(Type.String({ examples: ['does not answer'] })),
 });
 
-const Readiness = Type.Object({
-  status: Type.Enum(['ready', 'not_ready']),
-  checks: Type.Object({ database: Check, indexes: Check, recovery: Check }),
-});
+function readiness(description: string) {
+  return Type.Object(
+    {
+      status: Type.Enum(['ready', 'not_ready']),
+      checks: Type.Object({ database: Check, indexes: Check, recovery: Check }),
+    },
+    { description },
+  );
+}
 
 /** For load balancers and orchestrators. */
 export const healthRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (
@@ -26,7 +32,8 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = a
         operationId: 'live',
         tags: ['Health'],
         summary: 'Whether the process is alive',
-        response: { 200: Live },
+        description: 'Says nothing about the database: a restart would not mend that.',
+        response: { 200: Live, 400: problemResponse(400) },
       },
     },
     async () => ({ status: 'ok' as const }),
@@ -41,7 +48,11 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = a
         summary: 'Whether requests can be served',
         description:
           'The database answers, the indexes are built, and what a crash left has been looked at.',
-        response: { 200: Readiness, 503: Readiness },
+        response: {
+          200: readiness('Everything is as it has to be.'),
+          400: problemResponse(400),
+          503: readiness('Not yet, or not at present: what is missing, and why.'),
+        },
       },
     },
     async (_request, reply) => {

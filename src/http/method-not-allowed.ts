@@ -35,7 +35,7 @@ function addRefusal(app: FastifyInstance, url: string, method: HTTPMethods[], al
       reply.header('allow', allow);
       return sendProblem(request, reply, 405, 'Method not allowed', {
         code: 'method_not_allowed',
-        message: `${request.method} is not possible here; ${allow} is.`,
+        message: `${request.method} is not possible here. Allowed: ${allow}.`,
       });
     },
     handler: async () => {},

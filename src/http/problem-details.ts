@@ -22,22 +22,31 @@ export const Problem = Type.Object(
   {
     type: Type.String({
       description: 'A URI that names the condition: `urn:tenantry:problem:<code>`.',
+      examples: ['urn:tenantry:problem:validation_failed'],
     }),
-    title: Type.String(),
-    status: Type.Integer({ minimum: 400, maximum: 599 }),
-    detail: Type.String({ description: 'What is wrong, for people.' }),
+    title: Type.String({ examples: ['Invalid input'] }),
+    status: Type.Integer({ minimum: 400, maximum: 599, examples: [422] }),
+    detail: Type.String({
+      description: 'What is wrong, for people.',
+      examples: ['email: must be an e-mail address'],
+    }),
     code: Type.String({
       description: 'The condition, for programs: stable, one per condition.',
       pattern: '^[a-z][a-z0-9_]*$',
+      examples: ['validation_failed'],
     }),
     request_id: Type.String({
       description: 'Names this request in the logs; also in `X-Request-Id`.',
+      examples: ['7f0d8a54-6f3e-4b7e-9d59-3d6a7c2f1b10'],
     }),
     errors: Type.Optional(
       Type.Array(
         Type.Object({
-          path: Type.String({ description: 'The field, as a JSON Pointer (RFC 6901): `/email`.' }),
-          message: Type.String(),
+          path: Type.String({
+            description: 'The field, as a JSON Pointer (RFC 6901).',
+            examples: ['/email'],
+          }),
+          message: Type.String({ examples: ['must be an e-mail address'] }),
         }),
         { description: 'The fields at fault.' },
       ),
@@ -47,7 +56,7 @@ export const Problem = Type.Object(
 );
 export type Problem = Static<typeof Problem>;
 
-const PROBLEM_JSON = 'application/problem+json';
+export const PROBLEM_JSON = 'application/problem+json';
 
 /** Fastify's own refusals, by its error codes. */
 const FASTIFY_ERRORS: Record<string, { kind: ErrorKind; code: string; detail: string }> = {
@@ -66,10 +75,21 @@ const FASTIFY_ERRORS: Record<string, { kind: ErrorKind; code: string; detail: st
     code: 'malformed_body',
     detail: 'The body is not as long as Content-Length says.',
   },
-  FST_ERR_BAD_URL: {
-    kind: 'malformed',
-    code: 'malformed_url',
-    detail: 'The URL is not well formed.',
+};
+
+/** Headers that come with a status, for the document. */
+const STATUS_HEADERS: Record<number, object> = {
+  401: {
+    'WWW-Authenticate': Type.String({
+      description: 'RFC 6750.',
+      examples: ['Bearer realm="tenantry"'],
+    }),
+  },
+  503: {
+    'Retry-After': Type.Integer({
+      description: 'Seconds until trying again makes sense.',
+      examples: [2],
+    }),
   },
 };
 
@@ -99,24 +119,43 @@ export function addProblemDetails(app: FastifyInstance): void {
   );
 }
 
+/** What is said about a problem. */
+interface About {
+  code: string;
+  message: string;
+  errors?: readonly FieldError[] | undefined;
+}
+
 /** Sends one problem. */
 export function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
   status: number,
   title: string,
-  about: { code: string; message: string; errors?: readonly FieldError[] | undefined },
+  about: About,
 ): FastifyReply {
-  const problem: Problem = {
-    type: `urn:tenantry:problem:${about.code}`,
+  return reply
+    .code(status)
+    .type(PROBLEM_JSON)
+    .send(problemOf(request.id, status, title, about));
+}
+
+/** The problem itself, as it is sent. */
+export function problemOf(
+  requestId: string,
+  status: number,
+  title: string,
+  { code, message, errors }: About,
+): Problem {
+  return {
+    type: `urn:tenantry:problem:${code}`,
     title,
     status,
-    detail: about.message,
-    code: about.code,
-    request_id: request.id,
-    ...(about.errors && { errors: [...about.errors] }),
+    detail: message,
+    code,
+    request_id: requestId,
+    ...(errors && { errors: [...errors] }),
   };
-  return reply.code(status).type(PROBLEM_JSON).send(problem);
 }
 
 /** The responses of a route that answers with these statuses when it refuses. Every route may answer 500 and 503. */
@@ -128,10 +167,13 @@ export function problemResponses<S extends number>(...statuses: S[]) {
   >;
 }
 
-function problemResponse(status: number) {
+/** One of {@link problemResponses}. */
+export function problemResponse(status: number) {
   const kind = Object.values(KINDS).find((one) => one.status === status);
+  const headers = STATUS_HEADERS[status];
   return {
     description: kind?.title ?? 'Internal error',
+    ...(headers && { headers }),
     content: { [PROBLEM_JSON]: { schema: Type.Ref('Problem#') } },
   };
 }

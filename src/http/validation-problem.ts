@@ -10,12 +10,25 @@ export class MissingBodyError extends AppError {
   }
 }
 
+/** So many faults are named at most: a body of nothing else would be answered by many times its size. */
+const MAX_ERRORS = 20;
+
+/** The first faults found; the rest is not looked for, where that can be helped. */
+export function fieldErrors(found: Iterable<FieldError>): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const error of found) {
+    errors.push(error);
+    if (errors.length === MAX_ERRORS) break;
+  }
+  return errors;
+}
+
 /** Turns what JSON Schema validation found into a problem that names every field at fault. */
 export function validationProblem(
   found: readonly FastifySchemaValidationError[],
   context: string | undefined,
 ): AppError {
-  const errors = found.map(fieldError);
+  const errors = fieldErrors(found.map(fieldError));
   const message = errors
     .map(
       ({ path, message: rule }) => `${path === '' ? (context ?? 'input') : path.slice(1)}: ${rule}`,
@@ -39,7 +52,7 @@ function fieldError(found: FastifySchemaValidationError): FieldError {
 const RULES: Record<string, (params: Record<string, unknown>) => string | undefined> = {
   required: () => 'is required',
   additionalProperties: () => 'is not a known field',
-  type: ({ type }) => `must be ${TYPES[String(type)] ?? type}`,
+  type: ({ type }) => `must be ${[type].flat().map(typeInWords).join(' or ')}`,
   minLength: ({ limit }) =>
     limit === 1 ? 'must not be empty' : `must have at least ${limit} characters`,
   maxLength: ({ limit }) => `must have at most ${limit} characters`,
@@ -55,6 +68,10 @@ const TYPES: Record<string, string> = {
   null: 'null',
   integer: 'a whole number',
 };
+
+function typeInWords(type: unknown): string {
+  return TYPES[String(type)] ?? String(type);
+}
 
 const FORMATS: Record<string, string> = { email: 'must be an e-mail address' };
 

@@ -33,8 +33,8 @@ export interface IdempotentAttempt {
   attemptId: ObjectId;
   /** The id to give to what the request creates. */
   subjectId: ObjectId;
-  /** What an earlier attempt, of which no answer is known, may have created. */
-  earlierSubjectId: ObjectId | undefined;
+  /** What earlier attempts, of which no answer is known, may have created. */
+  earlierSubjectIds: readonly ObjectId[];
 }
 
 /** A request that was answered before. */
@@ -68,24 +68,18 @@ export class IdempotencyService {
     const fingerprint = createHmac('sha256', this.#key)
       .update(JSON.stringify(body ?? null))
       .digest('hex');
-    const attempt = {
-      kind: 'attempt' as const,
-      keyId,
-      attemptId: ids.objectId(),
-      subjectId: ids.objectId(),
-      earlierSubjectId: undefined,
-    };
-    const earlier = await store.claim(keyId, {
-      fingerprint,
-      attempt_id: attempt.attemptId,
-      subject_id: attempt.subjectId,
-    });
-    if (earlier.attempt_id.equals(attempt.attemptId)) return attempt;
+    const attemptId = ids.objectId();
+    const subjectId = ids.objectId();
+    const attempt = { kind: 'attempt' as const, keyId, attemptId, subjectId };
+    const first = { fingerprint, attempt_id: attemptId, subject_ids: [subjectId] };
+    const earlier = await store.claim(keyId, first);
+    if (earlier.attempt_id.equals(attemptId)) return { ...attempt, earlierSubjectIds: [] };
     if (earlier.fingerprint !== fingerprint) throw new IdempotencyKeyReusedError();
     if (earlier.answer !== null) return { kind: 'replay', answer: earlier.answer };
-    if (!(await store.takeOver(keyId, attempt.attemptId, attempt.subjectId)))
-      throw new IdempotencyKeyInProgressError();
-    return { ...attempt, earlierSubjectId: earlier.subject_id };
+    const taken = await store.takeOver(keyId, attemptId, subjectId);
+    if (taken === null) throw new IdempotencyKeyInProgressError();
+    const earlierSubjectIds = taken.subject_ids.filter((id) => !id.equals(subjectId));
+    return { ...attempt, earlierSubjectIds };
   }
 
   /** Keeps an answer that repeating the request would give again; forgets one that only says "not now". */

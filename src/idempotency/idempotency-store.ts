@@ -19,8 +19,11 @@ export interface IdempotencyDocument {
   fingerprint: string;
   /** The attempt that holds the key. */
   attempt_id: ObjectId;
-  /** The id of what the attempt creates, decided beforehand, so that a later attempt can look whether it did. */
-  subject_id: ObjectId;
+  /**
+   * The ids of what the attempts so far were to create, the present one's last. They are decided beforehand, so that a
+   * later attempt can look whether an earlier one did it.
+   */
+  subject_ids: ObjectId[];
   /** Until then the attempt is taken to be running, by the database's clock. */
   locked_until: Date;
   answer: StoredAnswer | null;
@@ -31,7 +34,7 @@ export const IDEMPOTENCY_KEYS: MasterCollection = {
   name: 'idempotency_keys',
   indexes: [
     { name: 'expires_at', key: { expires_at: 1 }, expireAfterSeconds: 0 },
-    { name: 'subject', key: { subject_id: 1 } },
+    { name: 'subjects', key: { subject_ids: 1 } },
   ],
 };
 
@@ -55,7 +58,7 @@ export class IdempotencyStore {
    */
   async claim(
     id: string,
-    entry: Pick<IdempotencyDocument, 'fingerprint' | 'attempt_id' | 'subject_id'>,
+    entry: Pick<IdempotencyDocument, 'fingerprint' | 'attempt_id' | 'subject_ids'>,
   ): Promise<IdempotencyDocument> {
     const taken = {
       _id: id,
@@ -76,16 +79,29 @@ export class IdempotencyStore {
     return found;
   }
 
-  /** Takes a key over from an attempt that ended without an answer. @returns false when it is still running */
-  async takeOver(id: string, attemptId: ObjectId, subjectId: ObjectId): Promise<boolean> {
-    const taken = await retryTransient(() =>
-      this.#keys.updateOne(
-        { _id: id, answer: null, $expr: { $lt: ['$locked_until', '$$NOW'] } },
-        [{ $set: { ...literal({ attempt_id: attemptId, subject_id: subjectId }), ...lock } }],
-        withinDeadline(),
-      ),
-    );
-    return taken.matchedCount === 1;
+  /** Takes a key over from an attempt that ended without an answer. @returns the entry, or null when it is still running */
+  async takeOver(
+    id: string,
+    attemptId: ObjectId,
+    subjectId: ObjectId,
+  ): Promise<IdempotencyDocument | null> {
+    const expired = { answer: null, $expr: { $lt: ['$locked_until', '$$NOW'] } };
+    const taken = {
+      ...literal({ attempt_id: attemptId }),
+      subject_ids: { $concatArrays: ['$subject_ids', [subjectId]] },
+      ...lock,
+    };
+    return retryTransient(async () => {
+      const found = await this.#keys.findOneAndUpdate({ _id: id, ...expired }, [{ $set: taken }], {
+        ...withinDeadline(),
+        returnDocument: 'after',
+      });
+      // A retry after a lost answer finds the key taken by itself.
+      return (
+        found ??
+        this.#keys.findOne({ _id: id, attempt_id: attemptId, answer: null }, withinDeadline())
+      );
+    });
   }
 
   /** Keeps the answer for those who ask again. */
@@ -108,7 +124,7 @@ export class IdempotencyStore {
 
   /** Forgets the answers about something that is being deleted. */
   async eraseSubject(subjectId: ObjectId): Promise<void> {
-    await retryTransient(() => this.#keys.deleteMany({ subject_id: subjectId }, withinDeadline()));
+    await retryTransient(() => this.#keys.deleteMany({ subject_ids: subjectId }, withinDeadline()));
   }
 }
 

@@ -16,10 +16,10 @@ export function assertMetadata(metadata: Record<string, unknown>): void {
 }
 
 function assertDepth(value: unknown, levels: number): void {
-  if (levels < 0)
-    throw new InvalidFieldError('/metadata', `must be at most ${MAX_DEPTH} levels deep`);
   if (typeof value === 'number' && !Number.isFinite(value))
     throw new InvalidFieldError('/metadata', 'must not hold a number beyond the range of a double');
   if (typeof value !== 'object' || value === null) return;
+  if (levels === 0)
+    throw new InvalidFieldError('/metadata', `must be at most ${MAX_DEPTH} levels deep`);
   for (const inner of Object.values(value)) assertDepth(inner, levels - 1);
 }

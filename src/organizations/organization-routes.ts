@@ -43,9 +43,8 @@ export const publicOrganizationRoutes: FastifyPluginAsyncTypebox<{ services: Ser
     },
     async (request, reply) => {
       const { attempt } = request;
-      const earlier = attempt?.earlierSubjectId;
       const created =
-        (earlier && (await organizations.findCreated(earlier))) ??
+        (attempt && (await organizations.findCreated(attempt.earlierSubjectIds))) ??
         (await organizations.create(request.body, attempt?.subjectId));
       return reply.code(201).send(createdView(created));
     },
@@ -123,7 +122,7 @@ export const organizationRoutes: FastifyPluginAsyncTypebox<{ services: Services 
       config: { permission: 'org:delete' },
       // The body is optional; JSON Schema has no word for one that is missing.
       preValidation: async (request) => {
-        request.body ??= {};
+        if (request.body === undefined) request.body = {};
       },
       schema: {
         operationId: 'deleteOrganization',

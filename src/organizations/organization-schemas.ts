@@ -41,9 +41,16 @@ export const ExternalId = Type.String({
   examples: ['customer-4711'],
 });
 
-export const Metadata = Type.Record(Type.String(), Type.Unknown(), {
+/** Not a union, whose faults are told three times over. */
+const NullableExternalId = Type.Unsafe<string | null>({ ...ExternalId, type: ['string', 'null'] });
+
+/** Not a `Type.Record`: its pattern leaves out names with a line break, and the answer would lack them. */
+export const Metadata = Type.Unsafe<Record<string, unknown>>({
+  type: 'object',
+  additionalProperties: true,
   description:
-    'Anything the product wants to keep with the organization: a JSON object of at most 16 KiB.',
+    'Anything the product wants to keep with the organization: a JSON object of at most 16 KiB and 32 levels. No name ' +
+    'in it may be `_bsontype`, which MongoDB drivers keep for themselves.',
   examples: [{ plan: 'team', seats: 12 }],
 });
 
@@ -65,12 +72,15 @@ export const SignUpBody = Type.Object(
   { additionalProperties: false },
 );
 
-export const CreatedOrganization = Type.Object({
-  ...Identity,
-  admin: OrganizationAdmin,
-  status: Type.Literal('active'),
-  created_at: Timestamp,
-});
+export const CreatedOrganization = Type.Object(
+  {
+    ...Identity,
+    admin: OrganizationAdmin,
+    status: Type.Literal('active'),
+    created_at: Timestamp,
+  },
+  { description: 'The organization, ready for use, and its owner.' },
+);
 
 export const GetQuery = Type.Object(
   {
@@ -79,21 +89,25 @@ export const GetQuery = Type.Object(
   { additionalProperties: false },
 );
 
-export const Organization = Type.Object({
-  ...Identity,
-  status: Type.Enum(['active', 'suspended']),
-  created_at: Timestamp,
-  admin: Type.Optional(
-    Type.Object(OrganizationAdmin.properties, {
-      description: 'The owner who has been a member longest. For members, as are the fields below.',
-    }),
-  ),
-  updated_at: Type.Optional(Timestamp),
-  members: Type.Optional(Type.Integer({ minimum: 1 })),
-  metadata: Type.Optional(Metadata),
-  external_id: Type.Optional(Type.Union([ExternalId, Type.Null()])),
-  your_role: Type.Optional(Role),
-});
+export const Organization = Type.Object(
+  {
+    ...Identity,
+    status: Type.Enum(['active', 'suspended']),
+    created_at: Timestamp,
+    admin: Type.Optional(
+      Type.Object(OrganizationAdmin.properties, {
+        description:
+          'The owner who has been a member longest. For members, as are the fields below.',
+      }),
+    ),
+    updated_at: Type.Optional(Timestamp),
+    members: Type.Optional(Type.Integer({ minimum: 1, examples: [3] })),
+    metadata: Type.Optional(Metadata),
+    external_id: Type.Optional(NullableExternalId),
+    your_role: Type.Optional(Role),
+  },
+  { description: 'The organization, as the caller may see it.' },
+);
 export type Organization = Static<typeof Organization>;
 
 export const UpdateBody = Type.Object(
@@ -106,7 +120,7 @@ export const UpdateBody = Type.Object(
     ),
     new_organization_name: Type.Optional(OrganizationNameString),
     metadata: Type.Optional(Metadata),
-    external_id: Type.Optional(Type.Union([ExternalId, Type.Null()])),
+    external_id: Type.Optional(NullableExternalId),
     email: Type.Optional(Email),
     password: Type.Optional(NewPassword),
   },
@@ -125,9 +139,12 @@ export const DeleteParameters = Type.Object(
   { additionalProperties: false },
 );
 
-export const DeletedOrganization = Type.Object({
-  id: ObjectIdString,
-  organization_name: OrganizationNameString,
-  status: Type.Literal('deleted'),
-  purge_at: Type.Null({ description: 'Deletion is immediate: everything is gone already.' }),
-});
+export const DeletedOrganization = Type.Object(
+  {
+    id: ObjectIdString,
+    organization_name: OrganizationNameString,
+    status: Type.Literal('deleted'),
+    purge_at: Type.Null({ description: 'Deletion is immediate: everything is gone already.' }),
+  },
+  { description: 'What was deleted.' },
+);

@@ -88,11 +88,11 @@ export class OrganizationService {
     }
   }
 
-  /** @returns the organization an earlier attempt created under this id, or undefined if it came to nothing */
-  async findCreated(id: ObjectId): Promise<OwnedOrganization | undefined> {
-    const organization = await this.#deps.registry.findById(id);
-    if (organization === null || !SERVING_STATES.includes(organization.state)) return undefined;
-    return this.memberView(organization);
+  /** @returns the organization earlier attempts created under one of these ids, or undefined if they came to nothing */
+  async findCreated(ids: readonly ObjectId[]): Promise<OwnedOrganization | undefined> {
+    if (ids.length === 0) return undefined;
+    const [organization] = await this.#deps.registry.findVisible(ids);
+    return organization && this.memberView(organization);
   }
 
   /** @returns the organization called so; @throws InvalidFieldError, OrganizationNotFoundError */

@@ -15,6 +15,7 @@ import type { SessionStore } from '../sessions/session-store.ts';
 import { identityOf } from '../tenants/lifecycle/organization-identity.ts';
 import type { OrganizationUpdate } from '../tenants/lifecycle/organization-update.ts';
 import { type OrganizationName, parseOrganizationName } from '../tenants/organization-name.ts';
+import { assertExternalId } from './external-id.ts';
 import { assertMetadata } from './metadata.ts';
 import { assertIsName, type OrganizationService } from './organization-service.ts';
 import { retryWhileBusy } from './retry-while-busy.ts';
@@ -57,6 +58,7 @@ export class OrganizationUpdateService {
   async update(caller: Caller, request: OrganizationChangeRequest): Promise<OrganizationDocument> {
     const name = newNameOf(caller.organization, request);
     if (request.metadata !== undefined) assertMetadata(request.metadata);
+    if (typeof request.external_id === 'string') assertExternalId(request.external_id);
     const credentials = await this.#credentialChange(caller, request);
     const changesOrganization =
       name !== undefined || request.metadata !== undefined || request.external_id !== undefined;
@@ -80,7 +82,10 @@ export class OrganizationUpdateService {
     return {
       admin_id: admin._id,
       session_id: caller.sessionId,
-      previous: { email: admin.email, password: admin.password },
+      previous: {
+        ...{ email: admin.email, password: admin.password },
+        change: admin.credential_changes?.[0] ?? null,
+      },
       ...(email === undefined ? {} : { email: normalizeEmail(email) }),
       ...(password === undefined ? {} : { password: await passwords.hash(password) }),
     };

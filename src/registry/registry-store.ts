@@ -45,11 +45,12 @@ const VISIBLE_STATES: OrganizationState[] = [...SERVING_STATES, 'suspended'];
 /** How long an operation belongs to the instance that runs it, unless it renews. */
 export const LEASE_MS = 3_000;
 
-/** By whom and for which operation a registry document may be changed. */
+/** The operation for which a registry document may be changed, and which of those that took it up may do so. */
 export interface OperationClaim {
   organizationId: ObjectId;
   operationId: ObjectId;
-  owner: string;
+  /** Counts how often the operation was taken up: not even the same instance holds two claims on it. */
+  attempt: number;
 }
 
 /** What an organization is to be called; a conflict names it back to the caller. */
@@ -121,7 +122,7 @@ export class RegistryStore {
 
   /** @returns how many organizations there are, from the collection's metadata: a constant-time figure */
   count(): Promise<number> {
-    return this.#organizations.estimatedDocumentCount(withinDeadline());
+    return retryTransient(() => this.#organizations.estimatedDocumentCount(withinDeadline()));
   }
 
   /** Every organization with no operation under way, for comparison with the collections that exist. */
@@ -140,12 +141,16 @@ export class RegistryStore {
     wanted: WantedNames,
   ): Promise<void> {
     const stage = { ...literal(organization), ...startOperation(operation) };
-    await this.#write(wanted, () =>
-      this.#organizations.updateOne({ _id: organization._id }, [{ $set: stage }], {
-        ...withinDeadline(),
-        upsert: true,
-      }),
-    );
+    const absent = { _id: organization._id, state: { $exists: false } };
+    await this.#write(wanted, async () => {
+      try {
+        const options = { ...withinDeadline(), upsert: true };
+        await this.#organizations.updateOne(absent, [{ $set: stage }], options);
+      } catch (error) {
+        // A repetition, however late, leaves alone what the first attempt's organization has become since.
+        if (duplicateKeyField(error) !== '_id') throw error;
+      }
+    });
   }
 
   /**
@@ -169,9 +174,8 @@ export class RegistryStore {
         returnDocument: 'after',
       });
       // A retry after a lost answer finds its own operation begun.
-      return (
-        begun ?? this.#organizations.findOne({ _id: seen._id, 'operation._id': operation._id })
-      );
+      const own = { organizationId: seen._id, operationId: operation._id, attempt: 1 };
+      return begun ?? this.#organizations.findOne(heldBy(own), withinDeadline());
     });
   }
 
@@ -192,31 +196,45 @@ export class RegistryStore {
 
   /** Records the UUID of the collection just created. @throws OperationLostError */
   async recordCollection(claim: OperationClaim, uuid: UUID): Promise<void> {
-    await this.#change(claim, { $set: { collection_uuid: uuid } });
+    const recorded = await this.#change(claim, { $set: { collection_uuid: uuid } });
+    if (recorded === null) throw new OperationLostError();
   }
 
   /**
-   * Ends an operation: the commit point, or the end of an undo.
+   * Ends an operation: the commit point.
    *
    * @param change - the state the organization is left in
    * @returns the document as committed
    * @throws OperationLostError when another instance has taken over
    */
   async finish(claim: OperationClaim, change: OrganizationChange): Promise<OrganizationDocument> {
-    return this.#change(claim, {
-      $set: { ...change.$set, last_operation_id: claim.operationId },
-      $unset: { ...change.$unset, operation: '' },
-      $inc: { version: 1 },
-    });
+    const $set = { ...change.$set, last_operation_id: claim.operationId };
+    const changed = await this.#change(claim, ending({ ...change, $set }));
+    // A commit whose answer got lost leaves nothing to match for its repetition.
+    const committed = changed ?? (await this.#committedBy(claim));
+    if (committed === null) throw new OperationLostError();
+    return committed;
   }
 
-  /** Removes an organization at the end of its deletion or of an undone creation; its names are free. Idempotent. */
-  async remove(claim: OperationClaim): Promise<void> {
+  /** Ends an operation whose effects have been taken back. @throws OperationLostError */
+  async abandon(claim: OperationClaim, change: OrganizationChange): Promise<void> {
+    const changed = await this.#change(claim, ending(change));
+    if (changed === null) throw new OperationLostError();
+  }
+
+  /**
+   * Removes an organization at the end of its deletion or of an undone creation; its names are free. Idempotent.
+   *
+   * @returns false when it was gone
+   * @throws OperationLostError
+   */
+  async remove(claim: OperationClaim): Promise<boolean> {
     const removed = await retryTransient(() =>
       this.#organizations.deleteOne(heldBy(claim), withinDeadline()),
     );
     if (removed.deletedCount === 0 && (await this.findById(claim.organizationId)) !== null)
       throw new OperationLostError();
+    return removed.deletedCount === 1;
   }
 
   /** Renews a lease, by the database's clock. @returns false when another instance has taken the operation over */
@@ -266,26 +284,24 @@ export class RegistryStore {
     if (held === null) throw new OperationLostError();
   }
 
-  async #change(
+  #change(
     claim: OperationClaim,
     change: UpdateFilter<OrganizationDocument>,
-  ): Promise<OrganizationDocument> {
-    const changed = await retryTransient(() =>
+  ): Promise<OrganizationDocument | null> {
+    return retryTransient(() =>
       this.#organizations.findOneAndUpdate(heldBy(claim), change, {
         ...withinDeadline(),
         returnDocument: 'after',
       }),
     );
-    // A commit whose answer got lost leaves nothing to match for its repetition.
-    const committed = changed ?? (await this.#committedBy(claim));
-    if (committed === null) throw new OperationLostError();
-    return committed;
   }
 
   #committedBy(claim: OperationClaim): Promise<OrganizationDocument | null> {
-    return this.#organizations.findOne(
-      { _id: claim.organizationId, last_operation_id: claim.operationId },
-      withinDeadline(),
+    return retryTransient(() =>
+      this.#organizations.findOne(
+        { _id: claim.organizationId, last_operation_id: claim.operationId },
+        withinDeadline(),
+      ),
     );
   }
 
@@ -319,7 +335,7 @@ function heldBy(claim: OperationClaim): Filter<OrganizationDocument> {
   return {
     _id: claim.organizationId,
     'operation._id': claim.operationId,
-    'operation.owner': claim.owner,
+    'operation.attempts': claim.attempt,
   };
 }
 
@@ -330,6 +346,10 @@ function unchanged(seen: OrganizationDocument): Filter<OrganizationDocument> {
     state: seen.state,
     operation: { $exists: false },
   };
+}
+
+function ending({ $set, $unset }: OrganizationChange): UpdateFilter<OrganizationDocument> {
+  return { $set, $unset: { ...$unset, operation: '' }, $inc: { version: 1 } };
 }
 
 const leaseEnd = { $add: ['$$NOW', LEASE_MS] };

@@ -1,4 +1,4 @@
-import { createHash, createHmac, hkdfSync } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { ObjectId } from 'mongodb';
 import type { AdminDocument } from '../admins/admin-document.ts';
 import type { AdminStore } from '../admins/admin-store.ts';
@@ -10,6 +10,7 @@ import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import type { RoleName } from '../roles/permissions.ts';
 import type { AccessTokens } from './access-tokens.ts';
+import type { RefreshTokenClaim, RefreshTokens } from './refresh-tokens.ts';
 import {
   InvalidRefreshTokenError,
   InvalidTokenError,
@@ -20,7 +21,6 @@ import type { SessionClient, SessionDocument, SessionStore } from './session-sto
 
 /** For so long after a rotation the same client may present the old token again: two tabs, one lost answer. */
 const DOUBLE_SUBMIT_MS = 10_000;
-const REFRESH_TOKEN_BYTES = 32;
 
 /** What a sign-in or a refresh hands to the client. Times are in seconds. */
 export interface TokenPair {
@@ -47,27 +47,21 @@ interface SessionServiceDeps {
   accessTokens: AccessTokens;
   clock: Clock;
   ids: IdSource;
-  /** Keys the derivation of refresh tokens; not stored in the database. */
-  secret: string;
+  refreshTokens: RefreshTokens;
   refreshTtlSeconds: number;
 }
 
 /**
  * Sessions, and the tokens that stand for them.
  *
- * A refresh token is 256 opaque random bits, stored as a hash and valid once (RFC 9700, 4.14.2). Its successor is derived
- * from it with a key the database does not hold, so that a double submit can be given the very same pair without any
- * token being stored.
+ * A refresh token is valid once (RFC 9700, 4.14.2). It can be computed from the session's place in its line, so a double
+ * submit is given the very same pair without any token being stored, and a used token is known as such however old it is.
  */
 export class SessionService {
   readonly #deps: SessionServiceDeps;
-  readonly #refreshKey: Buffer;
 
   constructor(deps: SessionServiceDeps) {
     this.#deps = deps;
-    this.#refreshKey = Buffer.from(
-      hkdfSync('sha256', deps.secret, '', 'tenantry refresh token', 32),
-    );
   }
 
   /** Starts a session of a person whose password was just verified, in an organization they belong to. */
@@ -79,13 +73,11 @@ export class SessionService {
   ): Promise<TokenPair> {
     const { ids, clock, sessions, refreshTtlSeconds } = this.#deps;
     const now = clock.now();
-    const token = ids.secret(REFRESH_TOKEN_BYTES).toString('base64url');
     const session: SessionDocument = {
       _id: ids.objectId(),
       admin_id: admin._id,
       organization_id: organization._id,
-      refresh_hash: hashToken(token),
-      previous_refresh_hash: null,
+      refresh_generation: 0,
       rotated_at: now,
       client,
       created_at: now,
@@ -93,7 +85,7 @@ export class SessionService {
     };
     await sessions.insert(session);
     await this.#assertNotDeleted(session);
-    return this.#pair(session, token, admin.email, organization, role);
+    return this.#pair(session, admin.email, organization, role);
   }
 
   /**
@@ -127,18 +119,17 @@ export class SessionService {
    * @throws InvalidRefreshTokenError, RefreshTokenReusedError, OrganizationSuspendedError
    */
   async refresh(token: string, client: SessionClient): Promise<TokenPair> {
-    const { sessions, clock } = this.#deps;
-    const hash = hashToken(token);
-    const successor = this.#successor(token);
-    const found = await sessions.findByRefreshHash(hash, clock.now());
-    if (found === null) throw new InvalidRefreshTokenError();
+    const { sessions, clock, refreshTokens } = this.#deps;
+    const claim = refreshTokens.open(token);
+    const found = claim && (await sessions.findLive(claim.sessionId, clock.now()));
+    if (!claim || !found) throw new InvalidRefreshTokenError();
+    // Before the token is used up: whoever is refused for now can try again with it.
+    const { admin, organization, role } = await this.#holderOf(found);
+    const rotation = { rotated_at: clock.now(), client };
     const rotated =
-      (await sessions.rotate(found._id, hash, {
-        refresh_hash: hashToken(successor),
-        rotated_at: clock.now(),
-        client,
-      })) ?? (await this.#doubleSubmit(found._id, hash, client));
-    return this.#reissue(rotated, successor);
+      (await sessions.rotate(claim.sessionId, claim.generation, rotation)) ??
+      (await this.#doubleSubmit(claim, client));
+    return this.#pair(rotated, admin.email, organization, role);
   }
 
   async end(sessionId: ObjectId): Promise<void> {
@@ -153,20 +144,23 @@ export class SessionService {
     throw new OrganizationNotFoundError();
   }
 
-  async #doubleSubmit(id: ObjectId, hash: string, client: SessionClient): Promise<SessionDocument> {
+  async #doubleSubmit(
+    { sessionId, generation }: RefreshTokenClaim,
+    client: SessionClient,
+  ): Promise<SessionDocument> {
     const { sessions, clock } = this.#deps;
-    const session = await sessions.findLive(id, clock.now());
+    const session = await sessions.findLive(sessionId, clock.now());
     if (session === null) throw new InvalidRefreshTokenError();
     const sameClient =
       session.client.address === client.address && session.client.user_agent === client.user_agent;
     const age = clock.now().getTime() - session.rotated_at.getTime();
-    if (session.previous_refresh_hash === hash && sameClient && age <= DOUBLE_SUBMIT_MS)
+    if (session.refresh_generation === generation + 1 && sameClient && age <= DOUBLE_SUBMIT_MS)
       return session;
-    await sessions.end(id);
+    await sessions.end(sessionId);
     throw new RefreshTokenReusedError();
   }
 
-  async #reissue(session: SessionDocument, token: string): Promise<TokenPair> {
+  async #holderOf(session: SessionDocument) {
     const { admins, memberships, registry } = this.#deps;
     const [admin, membership, organization] = await Promise.all([
       admins.findById(session.admin_id),
@@ -176,18 +170,21 @@ export class SessionService {
     if (admin === null || membership === null || organization === null)
       throw new InvalidRefreshTokenError();
     assertServing(organization);
-    return this.#pair(session, token, admin.email, organization, membership.role);
+    return { admin, organization, role: membership.role };
   }
 
   #pair(
     session: SessionDocument,
-    refreshToken: string,
     email: string,
     organization: OrganizationDocument,
     role: RoleName,
   ): TokenPair {
-    const { accessTokens } = this.#deps;
+    const { accessTokens, refreshTokens } = this.#deps;
     const issuedAt = session.rotated_at;
+    const refreshToken = refreshTokens.issue({
+      sessionId: session._id,
+      generation: session.refresh_generation,
+    });
     const access = accessTokens.issue(
       {
         admin_id: session.admin_id.toHexString(),
@@ -196,7 +193,8 @@ export class SessionService {
         organization: organization.organization_name,
         role,
         sid: session._id.toHexString(),
-        jti: hashToken(`jti:${refreshToken}`).slice(0, 32),
+        // One for each pair, and the same when a double submit is given the pair again.
+        jti: createHash('sha256').update(`jti:${refreshToken}`).digest('hex').slice(0, 32),
       },
       issuedAt,
     );
@@ -208,17 +206,9 @@ export class SessionService {
       refresh_expires_in: Math.floor((session.expires_at.getTime() - issuedAt.getTime()) / 1_000),
     };
   }
-
-  #successor(token: string): string {
-    return createHmac('sha256', this.#refreshKey).update(token).digest('base64url');
-  }
 }
 
 function assertServing(organization: OrganizationDocument): void {
   if (organization.state === 'suspended') throw new OrganizationSuspendedError();
   if (!SERVING_STATES.includes(organization.state)) throw new InvalidTokenError();
-}
-
-function hashToken(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
 }

@@ -8,10 +8,8 @@ export interface SessionDocument {
   _id: ObjectId;
   admin_id: ObjectId;
   organization_id: ObjectId;
-  /** SHA-256 of the refresh token that is valid now. */
-  refresh_hash: string;
-  /** SHA-256 of the one before: presenting it again is a sign of theft, but for a double submit just after. */
-  previous_refresh_hash: string | null;
+  /** How often the session has been refreshed: only the refresh token of this generation is good. */
+  refresh_generation: number;
   rotated_at: Date;
   client: SessionClient;
   created_at: Date;
@@ -28,12 +26,6 @@ export interface SessionClient {
 export const SESSIONS: MasterCollection = {
   name: 'sessions',
   indexes: [
-    { name: 'refresh_hash', key: { refresh_hash: 1 }, unique: true },
-    {
-      name: 'previous_refresh_hash',
-      key: { previous_refresh_hash: 1 },
-      partialFilterExpression: { previous_refresh_hash: { $type: 'string' } },
-    },
     { name: 'admin', key: { admin_id: 1, _id: 1 } },
     { name: 'organization', key: { organization_id: 1 } },
     // TTL runs once a minute, so queries check the time as well.
@@ -65,29 +57,16 @@ export class SessionStore {
     );
   }
 
-  /** @returns the live session whose current or previous refresh token has this hash */
-  findByRefreshHash(hash: string, now: Date): Promise<SessionDocument | null> {
-    return retryTransient(() =>
-      this.#sessions.findOne(
-        {
-          $or: [{ refresh_hash: hash }, { previous_refresh_hash: hash }],
-          expires_at: { $gt: now },
-        },
-        withinDeadline(),
-      ),
-    );
-  }
-
-  /** Replaces the refresh token by its successor, once. @returns the rotated session, or null if another was faster */
+  /** Moves on to the next refresh token, once. @returns the rotated session, or null if another was faster */
   rotate(
     id: ObjectId,
-    from: string,
-    to: { refresh_hash: string; rotated_at: Date; client: SessionClient },
+    from: number,
+    by: Pick<SessionDocument, 'rotated_at' | 'client'>,
   ): Promise<SessionDocument | null> {
     return retryTransient(() =>
       this.#sessions.findOneAndUpdate(
-        { _id: id, refresh_hash: from },
-        { $set: { ...to, previous_refresh_hash: from } },
+        { _id: id, refresh_generation: from },
+        { $set: { ...by, refresh_generation: from + 1 } },
         { ...withinDeadline(), returnDocument: 'after' },
       ),
     );

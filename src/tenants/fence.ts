@@ -1,5 +1,5 @@
 import { type Db, type Document, MongoServerError, type UUID } from 'mongodb';
-import { OPERATION_DEADLINE_MS } from '../database/deadline.ts';
+import { withinDeadline } from '../database/deadline.ts';
 import { DURABLE } from '../database/mongo-client.ts';
 
 /** `CollectionUUIDMismatch`: the name no longer belongs to the collection that was meant. */
@@ -25,7 +25,6 @@ export class FenceMissError extends Error {
 export interface FencedOptions {
   /** Asks for durability; for every command that changes something. */
   write: boolean;
-  deadlineMs?: number;
 }
 
 /**
@@ -48,9 +47,8 @@ export async function runFenced(
     collectionUUID: uuid,
     ...(options.write ? { writeConcern: DURABLE } : {}),
   };
-  const signal = AbortSignal.timeout(options.deadlineMs ?? OPERATION_DEADLINE_MS);
   try {
-    const reply = await db.command(fenced, { signal });
+    const reply = await db.command(fenced, withinDeadline());
     const miss = (reply.writeErrors as Document[] | undefined)?.find(isMiss);
     if (miss !== undefined) throw new FenceMissError(miss.actualCollection ?? null);
     return reply;

@@ -35,8 +35,9 @@ export class TenantCollection {
   }
 
   /**
-   * Inserts documents, in order, durably on a majority. Those without an `_id` get an ObjectId here, so that a repetition
-   * after a lost answer recognises its own.
+   * Inserts documents, in order, durably on a majority. Those without an `_id` get an ObjectId here. A repetition after a
+   * lost answer (fail-over, step-down) recognises what the first attempt stored: a document with an `_id` of the caller's
+   * by being equal in every field.
    *
    * @throws OrganizationNotFoundError when the organization was deleted
    * @throws MongoServerError for the first document the server refuses; those before it are in
@@ -47,7 +48,7 @@ export class TenantCollection {
     const withIds = documents.map((document, index) => {
       if (document._id !== undefined) return document;
       made.add(index);
-      return { _id: new ObjectId(), ...document };
+      return { ...document, _id: new ObjectId() };
     });
     let from = 0;
     let repeated = false;
@@ -62,8 +63,9 @@ export class TenantCollection {
       const [failure] = (reply.writeErrors ?? []) as WriteError[];
       if (failure === undefined) return;
       const index = from + failure.index;
-      const ownDuplicate = repeated && made.has(index) && failure.code === DUPLICATE_KEY;
-      if (!ownDuplicate) throw new MongoServerError({ message: failure.errmsg, ...failure });
+      const duplicate = repeated && failure.code === DUPLICATE_KEY;
+      const own = duplicate && (made.has(index) || (await this.#holds(withIds[index])));
+      if (!own) throw new MongoServerError({ message: failure.errmsg, ...failure });
       from = index + 1;
     }
   }
@@ -82,6 +84,13 @@ export class TenantCollection {
     const pipeline = [{ $match: filter }, { $count: 'n' }];
     const reply = await this.#command((name) => ({ aggregate: name, pipeline, cursor: {} }), false);
     return reply.cursor.firstBatch[0]?.n ?? 0;
+  }
+
+  /** Whether this very document is stored. The server compares, by its own rules of equality, and puts `_id` first. */
+  async #holds(document: Document | undefined): Promise<boolean> {
+    const { _id, ...fields } = document ?? {};
+    const same = { $eq: ['$$ROOT', { $literal: { _id, ...fields } }] };
+    return (await this.count({ _id: { $eq: _id }, $expr: same })) === 1;
   }
 
   async #command(

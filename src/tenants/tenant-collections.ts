@@ -7,7 +7,7 @@ import {
   type UUID,
 } from 'mongodb';
 import { retryTransient } from '../database/database-errors.ts';
-import { OPERATION_DEADLINE_MS, withinDeadline } from '../database/deadline.ts';
+import { withinDeadline } from '../database/deadline.ts';
 import { DURABLE } from '../database/mongo-client.ts';
 import type { CollectionReference } from '../registry/organization-document.ts';
 import { FenceMissError, runFenced } from './fence.ts';
@@ -162,10 +162,7 @@ function probe(name: string): Document {
 }
 
 function command(db: Db, body: { create: string; validator: object }) {
-  return db.command(
-    { ...body, writeConcern: DURABLE },
-    { signal: AbortSignal.timeout(OPERATION_DEADLINE_MS) },
-  );
+  return db.command({ ...body, writeConcern: DURABLE }, withinDeadline());
 }
 
 async function ignoring(code: number, attempt: Promise<unknown>): Promise<void> {

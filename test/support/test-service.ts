@@ -47,6 +47,10 @@ export interface TestServiceOptions extends Partial<ServiceSources> {
   settings?: Partial<ServiceSettings>;
   /** Whether to run recovery and build indexes; on by default. */
   start?: boolean;
+  /** What the services see of the client, for example through `interceptCalls`. */
+  clientView?: (client: MongoClient) => MongoClient;
+  /** Where the services log; by default nowhere. */
+  logger?: pino.Logger;
 }
 
 /** Starts an instance on a database of its own, dropped at the end. Disposing fails if a status was not declared. */
@@ -64,8 +68,9 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     bcryptCost: 4,
     ...options.settings,
   };
-  const logger = pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
-  const services = createServices(client, settings, logger, { clock, ...options });
+  const logger = options.logger ?? pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
+  const { clientView = (one) => one } = options;
+  const services = createServices(clientView(client), settings, logger, { clock, ...options });
   const undeclared: string[] = [];
   const app = await buildApp(services, {
     logger,

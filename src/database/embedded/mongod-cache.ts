@@ -63,11 +63,7 @@ async function removeIfAbandoned(folder: string): Promise<void> {
   if (Date.now() - mtimeMs > ABANDONED_AFTER_MS) await rm(folder, { recursive: true, force: true });
 }
 
-async function entriesOf(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
+/** A folder that cannot be read counts as empty: the download that follows will tell what is wrong with it. */
+function entriesOf(folder: string): Promise<string[]> {
+  return readdir(folder).catch(() => []);
 }

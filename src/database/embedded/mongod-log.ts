@@ -8,6 +8,7 @@ interface LogEntry {
   s: string;
   msg: string;
   attr?: Record<string, unknown>;
+  tags?: string[];
 }
 
 /**
@@ -24,7 +25,9 @@ export async function readLogTail(path: string, offset: number): Promise<string>
       buffer: Buffer.alloc(Math.max(0, size - start)),
       position: start,
     });
-    return buffer.toString('utf8', 0, bytesRead);
+    const tail = buffer.toString('utf8', 0, bytesRead);
+    // Never the second half of a line.
+    return start === offset ? tail : tail.slice(tail.indexOf('\n') + 1);
   } finally {
     await file.close();
   }
@@ -66,22 +69,28 @@ const FAILURES: readonly { failure: StartFailure; pattern: RegExp }[] = [
 ];
 
 function parse(log: string): LogEntry[] {
-  return log.split('\n').flatMap((line) => (line.trim() === '' ? [] : [parseLine(line.trim())]));
+  return log.split('\n').flatMap((line) => parseLine(line.trim()));
 }
 
-function graveOf(entries: LogEntry[]): LogEntry[] {
-  return entries.filter(({ s, msg }) => 'FEW'.includes(s) && !/backtrace|frame/i.test(msg));
-}
-
-function parseLine(line: string): LogEntry {
-  if (line.startsWith('{')) {
-    try {
-      return JSON.parse(line);
-    } catch {
-      // The tail begins in the middle of a line, or mongod died writing one.
-    }
+function parseLine(line: string): LogEntry[] {
+  if (line === '') return [];
+  if (!line.startsWith('{')) return [{ s: 'E', msg: line }];
+  try {
+    return [JSON.parse(line)];
+  } catch {
+    // mongod died, or the disk was full, while it wrote this one.
+    return [];
   }
-  return { s: 'E', msg: line };
+}
+
+/** Warnings and worse, without stack traces and without the advice that mongod gives at every start. */
+function graveOf(entries: LogEntry[]): LogEntry[] {
+  return entries.filter(
+    ({ s, msg, tags }) =>
+      'FEW'.includes(s) &&
+      !/^\s*(backtrace|frame)/i.test(msg) &&
+      tags?.includes('startupWarnings') !== true,
+  );
 }
 
 function toLine({ msg, attr }: LogEntry): string {

@@ -26,15 +26,11 @@ const OPLOG_MB = '512';
 const STOP_LIMIT_MS = 30_000;
 
 /**
- * Node cannot set resource limits, a shell can: as many descriptors as the hard limit allows, or, where that
- * is "unlimited" and refused (macOS), a number that is not. What came of it is written to descriptor 3.
+ * Tells on descriptor 3 how many descriptors mongod may open. Node has no call for that, and none is needed to
+ * raise it: Node raises its own soft limit to the hard one when it starts, and children inherit it.
  * `exec` keeps the process, so the child's id is that of mongod.
  */
-const RAISE_DESCRIPTOR_LIMIT = `
-for n in "$(ulimit -Hn)" 64000 10240; do ulimit -Sn "$n" 2>/dev/null && break; done
-ulimit -n >&3
-exec 3>&-
-exec "$@"`;
+const START_SCRIPT = 'ulimit -n >&3; exec 3>&-; exec "$@"';
 
 /** A running `mongod` of ours, not necessarily ready. */
 export class MongodProcess {
@@ -69,7 +65,7 @@ export class MongodProcess {
     const log = await open(folder.log, 'a', 0o600);
     try {
       const command = [binary, ...mongodArguments(folder, port)];
-      const child = spawn('/bin/sh', ['-c', RAISE_DESCRIPTOR_LIMIT, 'sh', ...command], {
+      const child = spawn('/bin/sh', ['-c', START_SCRIPT, 'sh', ...command], {
         stdio: ['ignore', log.fd, log.fd, 'pipe'],
         // A session of its own: Ctrl-C in the terminal goes to the service only, which then stops
         // taking requests before it stops mongod.

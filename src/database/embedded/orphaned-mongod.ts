@@ -12,7 +12,7 @@ const POLL_MS = 50;
  * A clean stop takes about 1 s; but a SIGTERM that arrives while 6.0.5 replays its oplog after a crash stops it
  * never. SIGKILL loses nothing that was acknowledged, so there is no reason to wait long.
  */
-const TERMINATE_LIMIT_MS = 5_000;
+const TERMINATE_LIMIT_MS = 3_000;
 const KILL_LIMIT_MS = 10_000;
 
 /**

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Db, type Document, MongoClient, MongoServerError } from 'mongodb';
+import { type Db, type Document, MongoClient, MongoNetworkError, MongoServerError } from 'mongodb';
 import { EmbeddedMongodError } from './embedded-errors.ts';
 import { REPLICA_SET } from './mongod-process.ts';
 
@@ -46,6 +46,18 @@ async function lead(
   pid: number,
   signal: AbortSignal,
 ): Promise<void> {
+  while (!(await advance(client, port, pid, signal).catch(rethrowUnlessNotYet))) {
+    await delay(POLL_MS, undefined, { signal });
+  }
+}
+
+/** @returns true when the node is primary; otherwise does what it still needs for that */
+async function advance(
+  client: MongoClient,
+  port: number,
+  pid: number,
+  signal: AbortSignal,
+): Promise<boolean> {
   const admin = (await client.connect()).db('admin');
   const status = await admin.command({ serverStatus: 1 }, { signal });
   if (Number(status.pid) !== pid) {
@@ -53,10 +65,9 @@ async function lead(
       `Another MongoDB (process ${status.pid}) answers on port ${port}.`,
     );
   }
-  while (!(await isPrimary(admin, signal))) {
-    await configure(admin, `127.0.0.1:${port}`, signal).catch(rethrowUnlessNotYet);
-    await delay(POLL_MS, undefined, { signal });
-  }
+  if (await isPrimary(admin, signal)) return true;
+  await configure(admin, `127.0.0.1:${port}`, signal);
+  return false;
 }
 
 async function isPrimary(admin: Db, signal: AbortSignal): Promise<boolean> {
@@ -83,8 +94,10 @@ async function currentConfig(admin: Db, signal: AbortSignal): Promise<Document |
   }
 }
 
-function rethrowUnlessNotYet(error: unknown): void {
-  if (error instanceof MongoServerError && NOT_YET.has(Number(error.code))) return;
+function rethrowUnlessNotYet(error: unknown): false {
+  // A node that finds itself outside its own set closes its connections.
+  if (error instanceof MongoNetworkError) return false;
+  if (error instanceof MongoServerError && NOT_YET.has(Number(error.code))) return false;
   throw error;
 }
 

@@ -33,6 +33,6 @@ export function claimOf(organization: OrganizationDocument): OperationClaim {
   return {
     organizationId: organization._id,
     operationId: operation._id,
-    owner: operation.owner,
+    attempt: operation.attempts,
   };
 }

@@ -1,7 +1,8 @@
 import type { ObjectId } from 'mongodb';
 import type { AdminDocument } from '../../admins/admin-document.ts';
+import { DatabaseUnavailableError } from '../../database/database-errors.ts';
 import type { OrganizationDocument } from '../../registry/organization-document.ts';
-import { CollectionNameTakenError } from '../../registry/registry-errors.ts';
+import { CollectionNameTakenError, OperationLostError } from '../../registry/registry-errors.ts';
 import type { OperationClaim } from '../../registry/registry-store.ts';
 import { collectionNameOf } from '../collection-name.ts';
 import type { OrganizationName } from '../organization-name.ts';
@@ -55,10 +56,9 @@ export class OrganizationCreation {
       await this.#deps.faults('create:committed');
       return active;
     } catch (error) {
-      await this.#undoAfter(error, request, claim);
-      throw error instanceof NamespaceExistsError
-        ? new CollectionNameTakenError(request.name.display, error)
-        : error;
+      // A step without an answer may still happen, the commit among them: only recovery can tell, later.
+      if (error instanceof DatabaseUnavailableError) throw error;
+      throw await this.#undoAfter(error, request, claim);
     }
   }
 
@@ -92,7 +92,7 @@ export class OrganizationCreation {
       updated_at: now,
     };
     await registry.insertProvisioning(organization, operation, { name });
-    return { organizationId: id, operationId: operation._id, owner: instanceId };
+    return { organizationId: id, operationId: operation._id, attempt: 1 };
   }
 
   async #addCollection({ id, name, database }: NewOrganization, claim: OperationClaim) {
@@ -120,7 +120,7 @@ export class OrganizationCreation {
     await faults('create:membership-counted');
   }
 
-  /** Leaves nothing behind, as far as the database answers; the rest is recovery's. */
+  /** Leaves nothing behind, as far as the database answers; the rest is recovery's. @returns what to tell the caller */
   async #undoAfter(failure: unknown, request: NewOrganization, claim: OperationClaim) {
     const { id, name, database, owner } = request;
     try {
@@ -131,13 +131,18 @@ export class OrganizationCreation {
         collectionName: collectionNameOf(name.slug, database),
         ownerId: owner.kind === 'new' ? owner.admin._id : owner.adminId,
       });
-      await this.#deps.registry.remove(claim);
+      // Whatever it failed of then, it is the other instance's undoing that it met.
+      if (!(await this.#deps.registry.remove(claim))) return new OperationLostError();
     } catch (error) {
+      if (error instanceof OperationLostError) return error;
       this.#deps.logger.warn(
         { err: error, failure, organization_id: id.toHexString() },
         'could not undo a failed creation; recovery will',
       );
     }
+    return failure instanceof NamespaceExistsError
+      ? new CollectionNameTakenError(name.display, failure)
+      : failure;
   }
 
   async #removeTraces(traces: Traces): Promise<void> {

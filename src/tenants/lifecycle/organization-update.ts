@@ -1,4 +1,4 @@
-import { EmailTakenError } from '../../admins/admin-errors.ts';
+import { CredentialsChangedError, EmailTakenError } from '../../admins/admin-errors.ts';
 import {
   type CollectionReference,
   type CredentialChange,
@@ -11,7 +11,7 @@ import {
   CollectionMissingError,
   CollectionNameTakenError,
 } from '../../registry/registry-errors.ts';
-import type { OrganizationChange } from '../../registry/registry-store.ts';
+import type { OperationClaim, OrganizationChange } from '../../registry/registry-store.ts';
 import { FenceMissError } from '../fence.ts';
 import { parseOrganizationName } from '../organization-name.ts';
 import { NamespaceExistsError } from '../tenant-collections.ts';
@@ -36,7 +36,7 @@ export class OrganizationUpdate {
    * @param seen - the active organization the change was decided on
    * @returns the organization as committed, or null when it has changed since it was seen
    * @throws OrganizationNameTakenError, CollectionNameTakenError, ConfusableNameError, ExternalIdTakenError,
-   *   EmailTakenError; nothing has changed after any of them
+   *   EmailTakenError, CredentialsChangedError; nothing has changed after any of them
    * @throws OperationLostError, DatabaseUnavailableError when the outcome is recovery's to decide
    */
   async run(
@@ -71,7 +71,7 @@ export class OrganizationUpdate {
     await faults('update:reserved');
     try {
       await this.#assertNameFree(organization, operation);
-      await this.#changeCredentials(operation);
+      await this.#changeCredentials(claim, operation);
       await this.#moveCollection(organization, operation);
     } catch (error) {
       if (!isImpossible(error)) throw error;
@@ -130,14 +130,17 @@ export class OrganizationUpdate {
       throw new CollectionNameTakenError(target.organization_name);
   }
 
-  async #changeCredentials({ credentials }: UpdateOperation): Promise<void> {
+  async #changeCredentials(claim: OperationClaim, { _id, credentials }: UpdateOperation) {
     if (credentials === undefined) return;
-    const { admins, sessions, clock, faults } = this.#deps;
-    const { admin_id, session_id, email, password } = credentials;
-    const change = { ...(email && { email }), ...(password && { password }) };
-    await admins.changeCredentials(admin_id, change, clock.now());
+    const { registry, admins, sessions, clock, faults } = this.#deps;
+    await registry.assertHeld(claim);
+    if (!(await admins.applyChange(credentials, _id, clock.now())))
+      throw new CredentialsChangedError();
     await faults('update:credentials-changed');
-    if (password !== undefined) await sessions.endOthers(admin_id, session_id);
+    if (credentials.password !== undefined) {
+      await registry.assertHeld(claim);
+      await sessions.endOthers(credentials.admin_id, credentials.session_id);
+    }
     await faults('update:sessions-ended');
   }
 
@@ -162,15 +165,17 @@ export class OrganizationUpdate {
     await faults('update:collection-renamed');
   }
 
-  async #undo(organization: OrganizationDocument, { credentials }: UpdateOperation): Promise<void> {
+  async #undo(organization: OrganizationDocument, { _id, credentials }: UpdateOperation) {
     const { admins, clock, registry } = this.#deps;
+    const claim = claimOf(organization);
+    await registry.assertHeld(claim);
     if (credentials !== undefined)
-      await admins.restoreCredentials(credentials, clock.now()).catch((error: unknown) => {
+      await admins.revertChange(credentials, _id, clock.now()).catch((error: unknown) => {
         // The old address went to somebody else meanwhile: then the new one stays.
         if (!(error instanceof EmailTakenError)) throw error;
       });
     const { slug, skeleton, external_id } = organization;
-    await registry.finish(claimOf(organization), {
+    await registry.abandon(claim, {
       $set: { state: 'active', held: heldBy({ slug, skeleton, external_id: external_id ?? null }) },
     });
   }
@@ -230,6 +235,7 @@ function updateOf({ operation }: OrganizationDocument): UpdateOperation {
 function isImpossible(error: unknown): boolean {
   return (
     error instanceof EmailTakenError ||
+    error instanceof CredentialsChangedError ||
     error instanceof CollectionNameTakenError ||
     error instanceof CollectionMissingError
   );

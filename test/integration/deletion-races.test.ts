@@ -1,0 +1,135 @@
+import type { LightMyRequestResponse } from 'fastify';
+import { ObjectId } from 'mongodb';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type Api, apiOf, tally } from '../support/api.ts';
+import { contradictions, placesNaming } from '../support/database-truth.ts';
+import {
+  expectStatus,
+  type SignedUp,
+  signUpAndIn,
+  someSignUp,
+  startTestService,
+  type TestService,
+} from '../support/test-service.ts';
+
+let first: TestService;
+let second: TestService;
+let api: Api;
+// Two instances on one database: requests go to them in turn.
+beforeAll(async () => {
+  first = await startTestService();
+  second = await startTestService({
+    database: first.settings.masterDatabase,
+    clock: first.clock,
+  });
+  api = apiOf(first, second);
+});
+afterEach(async () => {
+  expect(await contradictions(first.db)).toEqual([]);
+});
+afterAll(async () => {
+  await second[Symbol.asyncDispose]();
+  await first[Symbol.asyncDispose]();
+});
+
+type Reply = Promise<LightMyRequestResponse>;
+
+function times(count: number, request: (n: number) => Reply): Promise<LightMyRequestResponse[]> {
+  return Promise.all(Array.from({ length: count }, (_, n) => request(n)));
+}
+
+const update = (one: SignedUp, body: object) => api.update(body, { headers: one.auth });
+
+function countOf(collection: string, filter = {}): Promise<number> {
+  return first.db.collection(collection).countDocuments(filter);
+}
+
+function organization({ organization: { id } }: SignedUp) {
+  return first.db.collection('organizations').findOne({ _id: new ObjectId(id) });
+}
+
+describe('deletions at the same time as', () => {
+  test('others of the same organization: it is deleted once', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const acme = await signUpAndIn(first);
+      const counts = tally(await times(5, () => api.remove({ headers: acme.auth })));
+      expect(counts['200']).toBe(1);
+      const { '200': _, '401 invalid_token': dead, '404 organization_not_found': gone } = counts;
+      expect((dead ?? 0) + (gone ?? 0)).toBe(4);
+      expect(await placesNaming(first.db, acme.organization.id, acme.signUp.email)).toEqual([]);
+    }
+  });
+
+  test('updates of every kind: nothing is left, and nothing is half done', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const acme = await signUpAndIn(first);
+      const { organization_name, email } = someSignUp();
+      const requests = [
+        () => update(acme, { organization_name }),
+        () => api.remove({ headers: acme.auth }),
+        () => update(acme, { metadata: { a: 1 }, external_id: email }),
+        () => update(acme, { email, organization_name: `${organization_name} II` }),
+      ];
+      // Another one is first in every round.
+      const turned = requests.map((_, n) => requests[(n + round) % requests.length]);
+      const responses = await Promise.all(turned.flatMap((request) => request?.() ?? []));
+      const allowed = [
+        '200',
+        '401 invalid_token',
+        '404 organization_not_found',
+        '409 organization_busy',
+      ];
+      expect(allowed).toEqual(expect.arrayContaining(Object.keys(tally(responses))));
+      if ((await organization(acme)) !== null)
+        expectStatus(await api.remove({ headers: acme.auth }), 200);
+      const names = [acme.organization.id, acme.signUp.email, email, organization_name];
+      expect(await placesNaming(first.db, ...names)).toEqual([]);
+    }
+  });
+
+  test('the owner’s creation of another organization: never a membership of nobody', async () => {
+    for (let round = 0; round < 30; round += 1) {
+      const acme = await signUpAndIn(first);
+      const { email, password } = acme.signUp;
+      const [removed, created] = await Promise.all([
+        api.remove({ headers: acme.auth }),
+        api.create(someSignUp({ email, password })),
+      ]);
+      expectStatus(removed, 200);
+      expectStatus(created, 201);
+      expect(await countOf('admins', { email })).toBe(1);
+      const signedIn = expectStatus(await api.login({ email, password }), 200).json();
+      expect(signedIn.organization.id).toBe(created.json().id);
+    }
+  });
+
+  test('that of the person’s other organization: the account goes with the last', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const acme = await signUpAndIn(first);
+      const { email, password } = acme.signUp;
+      const globex = await signUpAndIn(second, { email, password });
+      const responses = await Promise.all([
+        api.remove({ headers: acme.auth }),
+        api.remove({ headers: globex.auth }),
+      ]);
+      expect(tally(responses)).toEqual({ '200': 2 });
+      expect(await placesNaming(first.db, email)).toEqual([]);
+    }
+  });
+
+  test('a creation of the freed name: it waits its turn, or is refused', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const acme = await signUpAndIn(first);
+      const { organization_name } = acme.organization;
+      const [removed, created] = await Promise.all([
+        api.remove({ headers: acme.auth }),
+        api.create(someSignUp({ organization_name })),
+      ]);
+      expectStatus(removed, 200);
+      expect([201, 409]).toContain(created.statusCode);
+      expect(await countOf('organizations', { organization_name })).toBe(
+        created.statusCode === 201 ? 1 : 0,
+      );
+    }
+  });
+});

@@ -1,0 +1,247 @@
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Api, apiOf } from '../support/api.ts';
+import {
+  expectStatus,
+  signUpAndIn,
+  someSignUp,
+  startTestService,
+  type TestService,
+} from '../support/test-service.ts';
+
+/** A JSON object of the document; what is in it is asserted, not assumed. */
+interface Node {
+  [key: string]: unknown;
+}
+
+interface Operation extends Node {
+  path: string;
+  method: string;
+  responses: Record<string, { description: string; content?: Record<string, { schema: Node }> }>;
+}
+
+let service: TestService;
+let api: Api;
+let document: Node;
+let operations: Operation[];
+beforeAll(async () => {
+  service = await startTestService();
+  api = apiOf(service);
+  document = expectStatus(await service.app.inject({ url: '/openapi.json' }), 200).json();
+  operations = Object.entries(document.paths as Record<string, Record<string, Operation>>).flatMap(
+    ([path, item]) =>
+      Object.entries(item).map(([method, operation]) => ({ ...operation, path, method })),
+  );
+});
+afterAll(() => service[Symbol.asyncDispose]());
+
+function operationAt(method: string, path: string): Operation {
+  const found = operations.find((one) => one.method === method && one.path === path);
+  if (found === undefined) throw new Error(`no ${method} ${path} in the document`);
+  return found;
+}
+
+/** Every object in the document, with its JSON Pointer. */
+function* nodes(value: unknown, pointer = '#'): Generator<[string, Node]> {
+  if (typeof value !== 'object' || value === null) return;
+  if (!Array.isArray(value)) yield [pointer, value as Node];
+  for (const [key, inner] of Object.entries(value))
+    yield* nodes(inner, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`);
+}
+
+function resolve(pointer: string): unknown {
+  const keys = pointer.split('/').slice(1);
+  const plain = (key: string) => key.replaceAll('~1', '/').replaceAll('~0', '~');
+  return keys.reduce<unknown>((node, key) => (node as Node | undefined)?.[plain(key)], document);
+}
+
+describe('the document', () => {
+  test('is OpenAPI 3.1 and says what it describes', () => {
+    expect(document).toMatchObject({
+      openapi: '3.1.0',
+      info: {
+        title: 'Tenantry',
+        version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+        description: expect.stringMatching(/./),
+        license: { identifier: 'Apache-2.0' },
+      },
+    });
+  });
+
+  test('has every operation of the contract', () => {
+    expect(operations.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(
+      [
+        'delete /org/delete',
+        'get /health/live',
+        'get /health/ready',
+        'get /org/get',
+        'post /admin/login',
+        'post /admin/logout',
+        'post /admin/refresh',
+        'post /org/create',
+        'put /org/update',
+      ].sort(),
+    );
+  });
+
+  test('has no reference that leads nowhere', () => {
+    const references = [...nodes(document)].flatMap(([at, { $ref }]) =>
+      typeof $ref === 'string' ? [{ at, $ref }] : [],
+    );
+    expect(references.length).toBeGreaterThan(0);
+    expect(references.filter(({ $ref }) => resolve($ref) === undefined)).toEqual([]);
+  });
+
+  test('says of every operation what it does, and names each once', () => {
+    for (const operation of operations)
+      expect.soft(operation, `${operation.method} ${operation.path}`).toMatchObject({
+        operationId: expect.stringMatching(/^[a-z]\w+$/),
+        summary: expect.stringMatching(/^[A-Z].*[^.]$/),
+        description: expect.stringMatching(/^[A-Z].*\.$/s),
+        tags: [expect.stringMatching(/^[A-Z]/)],
+      });
+    const ids = operations.map(({ operationId }) => operationId);
+    expect(new Set(ids).size).toBe(ids.length);
+    const tags = (document.tags as { name: string }[]).map(({ name }) => name);
+    expect(tags).toEqual(expect.arrayContaining(operations.flatMap((one) => one.tags)));
+  });
+
+  test('describes every response in words of its own', () => {
+    for (const { method, path, responses } of operations)
+      for (const [status, { description }] of Object.entries(responses))
+        expect
+          .soft(description, `${method} ${path} ${status}`)
+          .not.toMatch(/^Default Response$|^$/);
+  });
+
+  test('gives an example of everything that is sent or answered', () => {
+    const lacking = [...nodes(document.paths), ...nodes(document.components)].filter(
+      ([, { type, enum: options, const: only, examples, example, format }]) =>
+        ['string', 'integer', 'number'].includes(String(type)) &&
+        format !== 'date-time' &&
+        [options, only, examples, example].every((one) => one === undefined),
+    );
+    // The schema of a parameter has its example beside it.
+    const inParameters = /\/parameters\/\d+\/schema$/;
+    expect(lacking.map(([at]) => at).filter((at) => !inParameters.test(at))).toEqual([]);
+  });
+
+  test('lists of every operation the statuses that its kind can have', () => {
+    for (const operation of operations) {
+      const { path, method, responses, requestBody, security } = operation;
+      const expected = ['400', '503'];
+      if (!path.startsWith('/health')) expected.push('500');
+      if (requestBody !== undefined) expected.push('413', '415', '422');
+      if (Array.isArray(security) && security.length > 0) expected.push('401', '403');
+      if (/create|update|delete/.test(path)) expected.push('409');
+      if (/get|update|delete|login/.test(path)) expected.push('404');
+      const listed = Object.keys(responses);
+      if (path === '/health/live') expected.splice(expected.indexOf('503'), 1);
+      expect.soft(listed, `${method} ${path}`).toEqual(expect.arrayContaining(expected));
+      expect.soft(listed.filter((status) => status.startsWith('2'))).toHaveLength(1);
+    }
+  });
+
+  test('answers problems as problem details', () => {
+    for (const { path, responses } of operations)
+      for (const [status, { content }] of Object.entries(responses))
+        if (Number(status) >= 400 && !path.startsWith('/health/ready'))
+          expect(content).toEqual({
+            'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+          });
+  });
+
+  test('says which operations need a token, and how to get one', () => {
+    const both = [{ bearer: [] }, { password: [] }];
+    for (const [method, path] of [
+      ['put', '/org/update'],
+      ['delete', '/org/delete'],
+      ['post', '/admin/logout'],
+    ] as const)
+      expect(operationAt(method, path).security).toEqual(both);
+    expect(operationAt('get', '/org/get').security).toEqual([{}, ...both]);
+    for (const path of ['/org/create', '/admin/login', '/admin/refresh'])
+      expect(operationAt('post', path).security ?? document.security).toEqual([]);
+    expect(document.components).toMatchObject({
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer' },
+        password: { type: 'oauth2', flows: { password: { tokenUrl: '/admin/login' } } },
+      },
+    });
+  });
+});
+
+describe('the answers', () => {
+  let ajv: Ajv2020;
+  beforeAll(() => {
+    ajv = new Ajv2020({ strict: false, allErrors: true });
+    addFormats.default(ajv);
+    ajv.addSchema({ ...document, $id: 'document' });
+  });
+
+  function validatorOf(method: string, path: string, status: number): ValidateFunction {
+    const { responses } = operationAt(method, path);
+    const [type = ''] = Object.keys(responses[status]?.content ?? {});
+    const pointer = ['paths', path, method, 'responses', String(status), 'content', type, 'schema']
+      .map((key) => encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1')))
+      .join('/');
+    return ajv.compile({ $ref: `document#/${pointer}` });
+  }
+
+  test('are what the document says', async () => {
+    const acme = await signUpAndIn(service);
+    const { email, password } = acme.signUp;
+    const { headers } = { headers: acme.auth };
+    const name = acme.organization.organization_name;
+    const changed = { metadata: { a: [1] }, external_id: 'x-1' };
+    const answers = [
+      ['get', '/health/live', await service.app.inject({ url: '/health/live' })],
+      ['get', '/health/ready', await service.app.inject({ url: '/health/ready' })],
+      ['post', '/org/create', await api.create(someSignUp())],
+      ['post', '/org/create', await api.create(acme.signUp)],
+      ['post', '/org/create', await api.create({})],
+      ['get', '/org/get', await api.get(name)],
+      ['get', '/org/get', await api.get(name, { headers })],
+      ['get', '/org/get', await api.get()],
+      ['put', '/org/update', await api.update(changed, { headers })],
+      ['put', '/org/update', await api.update({ external_id: null }, { headers })],
+      ['put', '/org/update', await api.update({})],
+      ['post', '/admin/login', await api.login({ email, password })],
+      ['post', '/admin/login', await api.login({ email, password: 'wrong' })],
+      ['post', '/admin/refresh', await api.refresh(acme.tokens.refresh_token)],
+      ['post', '/admin/refresh', await api.refresh('x')],
+      ['delete', '/org/delete', await api.remove({ headers })],
+      ['delete', '/org/delete', await api.remove({ headers })],
+    ] as const;
+    for (const [method, path, response] of answers) {
+      const validate = validatorOf(method, path, response.statusCode);
+      validate(response.json());
+      expect.soft(validate.errors, `${method} ${path} ${response.statusCode}`).toBeNull();
+    }
+  });
+});
+
+describe('Swagger UI', () => {
+  test('is served whole by the service itself, under its own policy', async () => {
+    const page = expectStatus(await service.app.inject({ url: '/docs' }), 200);
+    expect(page.headers['content-type']).toMatch(/^text\/html/);
+    const policy = String(page.headers['content-security-policy']);
+    expect(policy).toMatch(/script-src 'self'/);
+    const links = [...page.body.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link]) =>
+      String(link),
+    );
+    expect(links.length).toBeGreaterThan(3);
+    for (const link of links) {
+      const { pathname, host } = new URL(link, 'http://service.example/docs');
+      expect(host).toBe('service.example');
+      const file = await service.app.inject({ url: pathname });
+      expect(file.statusCode, pathname).toBe(200);
+    }
+  });
+
+  test('is where the root leads', async () => {
+    const response = expectStatus(await service.app.inject({ url: '/' }), 302);
+    expect(response.headers.location).toBe('/docs');
+  });
+});

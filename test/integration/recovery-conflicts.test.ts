@@ -1,0 +1,224 @@
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { expectProblem } from '../support/api.ts';
+import { Cluster, type Instance } from '../support/cluster.ts';
+import { contradictions, tenantCollections, uuidOf } from '../support/database-truth.ts';
+import {
+  type Attempt,
+  createWithNewAccount,
+  deletion,
+  gist,
+  stopAt,
+  updateOfEverything,
+  updateWithoutMove,
+  withoutSessions,
+} from '../support/lifecycle-scenarios.ts';
+import { expectStatus, someSignUp } from '../support/test-service.ts';
+
+let cluster: Cluster;
+let first: Instance;
+let second: Instance;
+
+beforeAll(async () => {
+  cluster = await Cluster.create();
+  first = await cluster.instance();
+  second = await cluster.instance();
+  return () => cluster[Symbol.asyncDispose]();
+});
+
+beforeEach(async () => {
+  await cluster.empty();
+  second.logged.length = 0;
+});
+
+async function recover(): Promise<void> {
+  await cluster.expireLeases();
+  expect(await second.services.recovery.recoverExpired()).toBe(1);
+  expect(await second.services.recovery.operations()).toEqual([]);
+}
+
+const update = ({ auth: headers }: Attempt, payload: object) =>
+  second.app.inject({ method: 'PUT', url: '/org/update', headers, payload });
+const login = (payload: object) =>
+  second.app.inject({ method: 'POST', url: '/admin/login', payload });
+
+/** Puts a collection that is not the service's where an organization's is to be. */
+async function foreignCollection(name: string): Promise<() => Promise<unknown>> {
+  await cluster.db.collection(name).insertOne({ of: 'somebody else' });
+  const look = async () => [
+    await uuidOf(cluster.db, name),
+    await cluster.db.collection(name).find().toArray(),
+  ];
+  const then = await look();
+  return async () => expect(await look()).toEqual(then);
+}
+
+describe('a collection of somebody else', () => {
+  test('is left alone when the creation it is in the way of is undone', async () => {
+    const attempt = await createWithNewAccount.prepare(cluster, second);
+    const answer = await stopAt(first, { point: 'create:reserved' }, attempt);
+    const assertUntouched = await foreignCollection(attempt.target);
+    await recover();
+    const { [attempt.target]: foreign, ...contents } = await gist(cluster.db);
+    expect(contents).toEqual(attempt.before);
+    expectProblem(await answer(), 503, 'operation_interrupted');
+    await assertUntouched();
+  });
+
+  test.for(['update:reserved', 'update:credentials-changed', 'update:sessions-ended'] as const)(
+    'undoes the update it is in the way of, credentials included: crashed at %s',
+    async (point) => {
+      const attempt = await updateOfEverything.prepare(cluster, second);
+      const answer = await stopAt(first, { point }, attempt);
+      const assertUntouched = await foreignCollection(attempt.target);
+      await recover();
+      expect(second.logged.map(({ msg }) => msg)).toEqual([
+        'recovered an interrupted update: undone',
+      ]);
+      const { [attempt.target]: foreign, ...contents } = await gist(cluster.db);
+      expect(withoutSessions(contents)).toEqual(withoutSessions(attempt.before));
+      expectStatus(await login(attempt.was), 200);
+      expectProblem(
+        await login({ ...attempt.signUp, organization_name: undefined }),
+        401,
+        'invalid_credentials',
+      );
+      expectProblem(await answer(), 503, 'operation_interrupted');
+      await assertUntouched();
+    },
+  );
+
+  test('that comes after a rename is not in its way', async () => {
+    const attempt = await updateOfEverything.prepare(cluster, second);
+    await stopAt(first, { point: 'update:collection-renamed' }, attempt);
+    const assertUntouched = await foreignCollection(`org_${attempt.was.organization_name}`);
+    await recover();
+    await assertUntouched();
+    await cluster.db.dropCollection(`org_${attempt.was.organization_name}`);
+    await attempt.assertDone();
+  });
+
+  /** A view is no collection, so looking for one does not find it: it is met half-way. */
+  test('undoes an update half-way without a crash as well', async () => {
+    const attempt = await updateWithoutMove.prepare(cluster, second);
+    const { organization_name, email } = someSignUp();
+    const target = `org_${organization_name.toLowerCase().replaceAll(' ', '_')}`;
+    await cluster.db.createCollection(target, { viewOn: 'admins' });
+    const answer = await update(attempt, { organization_name, email, external_id: 'x' });
+    expectProblem(answer, 409, 'collection_name_taken');
+    await cluster.db.dropCollection(target);
+    expect(await gist(cluster.db)).toEqual(attempt.before);
+    expect(await contradictions(cluster.db)).toEqual([]);
+  });
+});
+
+describe('what else happens before an update is recovered', () => {
+  test('the e-mail address goes to somebody else: all of it is undone', async () => {
+    const attempt = await updateOfEverything.prepare(cluster, second);
+    await stopAt(first, { point: 'update:reserved' }, attempt);
+    const { email } = attempt.signUp;
+    const payload = someSignUp({ email });
+    expectStatus(await second.app.inject({ method: 'POST', url: '/org/create', payload }), 201);
+    await recover();
+    expect(await contradictions(cluster.db)).toEqual([]);
+    expectStatus(await login(attempt.was), 200);
+    expectStatus(await login(payload), 200);
+    const found = await second.app.inject({ url: '/org/get', headers: attempt.auth });
+    expect(found.json()).toMatchObject({ ...named(attempt.was), metadata: {}, external_id: null });
+  });
+
+  test('credentials not changed yet are changed by another request: that one lasts', async () => {
+    const attempt = await updateOfEverything.prepare(cluster, second);
+    await stopAt(first, { point: 'update:reserved' }, attempt);
+    const { email } = someSignUp();
+    expectStatus(await update(attempt, { email }), 200);
+    await recover();
+    expectStatus(await login({ ...attempt.was, email }), 200);
+    expect(await contradictions(cluster.db)).toEqual([]);
+  });
+
+  test('credentials already changed are changed again: both last', async () => {
+    const attempt = await updateOfEverything.prepare(cluster, second);
+    await stopAt(first, { point: 'update:credentials-changed' }, attempt);
+    expectStatus(await update(attempt, { password: 'a still newer one' }), 200);
+    await recover();
+    expectStatus(await login({ ...attempt.signUp, password: 'a still newer one' }), 200);
+    expect(await contradictions(cluster.db)).toEqual([]);
+  });
+
+  test('a change that looks like its own is not taken back with it', async () => {
+    const attempt = await updateOfEverything.prepare(cluster, second);
+    await stopAt(first, { point: 'update:reserved' }, attempt);
+    const { email } = attempt.signUp;
+    expectStatus(await update(attempt, { email }), 200);
+    await foreignCollection(attempt.target);
+    await recover();
+    expectStatus(await login({ ...attempt.was, email }), 200);
+  });
+
+  test('the collection is dropped by hand: the update ends, and the loss is reported', async () => {
+    const attempt = await updateOfEverything.prepare(cluster, second);
+    await stopAt(first, { point: 'update:reserved' }, attempt);
+    for (const name of await tenantCollections(cluster.db)) await cluster.db.dropCollection(name);
+    await recover();
+    const found = await second.app.inject({ url: '/org/get', headers: attempt.auth });
+    expect(found.json()).toMatchObject({ ...named(attempt.was), status: 'active' });
+    expect(await second.services.reconciliation.run()).toMatchObject({ missing: 2 });
+  });
+});
+
+test('a deletion whose collection was dropped by hand comes to its end', async () => {
+  const attempt = await deletion.prepare(cluster, second);
+  await stopAt(first, { point: 'delete:marked' }, attempt);
+  await cluster.db.dropCollection(attempt.target);
+  await recover();
+  await attempt.assertDone();
+});
+
+test('two organizations of one person, both crashed while being deleted, leave no account', async () => {
+  const signUp = someSignUp();
+  const { email, password } = signUp;
+  const mine = [signUp, someSignUp({ email, password })];
+  for (const payload of mine)
+    expectStatus(await second.app.inject({ method: 'POST', url: '/org/create', payload }), 201);
+  const instances = [first, await cluster.instance()];
+  for (const [at, instance] of instances.entries()) {
+    const token = (await login(mine[at] ?? {})).json().access_token;
+    const headers = { authorization: `Bearer ${token}` };
+    const act = () => instance.app.inject({ method: 'DELETE', url: '/org/delete', headers });
+    await stopAt(instance, { point: 'delete:membership-removed' }, { act });
+  }
+  await cluster.expireLeases();
+  expect(await second.services.recovery.recoverExpired()).toBe(2);
+  expect(await contradictions(cluster.db)).toEqual([]);
+  expect(await cluster.db.collection('admins').countDocuments()).toBe(0);
+});
+
+test('an operation that cannot be ended is logged, keeps none of the others, and is tried again', async () => {
+  const attempt = await deletion.prepare(cluster, second);
+  await stopAt(first, { point: 'delete:marked' }, attempt);
+  const another = await cluster.instance();
+  await stopAt(
+    another,
+    { point: 'create:reserved' },
+    await createWithNewAccount.prepare(cluster, second),
+  );
+  const failing = await cluster.instance({
+    faults: async (point) => {
+      if (point === 'delete:collection-dropped') throw new Error('a bug');
+    },
+  });
+  await cluster.expireLeases();
+  expect(await failing.services.recovery.recoverExpired()).toBe(1);
+  expect(failing.logged.map(({ msg }) => msg).sort()).toEqual([
+    'could not end an interrupted operation; will try again',
+    'recovered an interrupted create: undone',
+  ]);
+  const [left] = await second.services.recovery.operations();
+  expect(left).toMatchObject({ kind: 'delete', attempts: 2 });
+  await recover();
+  expect(await contradictions(cluster.db)).toEqual([]);
+});
+
+function named({ organization_name }: { organization_name: string }) {
+  return { organization_name };
+}

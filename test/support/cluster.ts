@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto';
+import { type Db, type Document, MongoClient } from 'mongodb';
+import pino from 'pino';
+import { inject } from 'vitest';
+import { ensureIndexes } from '../../src/database/collections.ts';
+import { MASTER_COLLECTIONS } from '../../src/services.ts';
+import { Stopper } from './crash.ts';
+import { contentsOf } from './database-truth.ts';
+import { interceptCalls } from './intercepted-client.ts';
+import {
+  startTestService,
+  TestClock,
+  type TestService,
+  type TestServiceOptions,
+} from './test-service.ts';
+
+/** One instance of the service, with what it logged. */
+export interface Instance extends TestService {
+  /** Stops it at any instant. */
+  stopper: Stopper;
+  /** Log entries of level `warn` and above, oldest first. */
+  logged: LogEntry[];
+}
+
+export type LogEntry = { msg: string; level: number } & Document;
+
+/**
+ * Instances of the service on one database. None recovers or reconciles unless told to, so that a test decides when which
+ * of them does. They share a clock.
+ */
+export class Cluster implements AsyncDisposable {
+  readonly client: MongoClient;
+  /** As a plain driver sees it; master and tenant database in one. */
+  readonly db: Db;
+  readonly clock = new TestClock();
+  readonly #instances: Instance[] = [];
+
+  private constructor(client: MongoClient, db: Db) {
+    this.client = client;
+    this.db = db;
+  }
+
+  static async create(): Promise<Cluster> {
+    const client = new MongoClient(inject('mongoUrl'));
+    const db = client.db(`test_${randomBytes(6).toString('hex')}`);
+    await ensureIndexes(db, MASTER_COLLECTIONS);
+    return new Cluster(client, db);
+  }
+
+  /** Starts one more instance. */
+  async instance(options: TestServiceOptions = {}): Promise<Instance> {
+    const stopper = new Stopper();
+    const logged: LogEntry[] = [];
+    const service = await startTestService({
+      clock: this.clock,
+      faults: stopper.faults,
+      clientView: (client) => interceptCalls(client, stopper.around),
+      logger: pino({ level: 'warn' }, { write: (line) => logged.push(JSON.parse(line)) }),
+      ...options,
+      database: this.db.databaseName,
+      start: false,
+    });
+    const instance = Object.assign(service, { stopper, logged });
+    this.#instances.push(instance);
+    return instance;
+  }
+
+  /** Lets the leases of every operation under way run out, as time does. */
+  async expireLeases(): Promise<void> {
+    await this.db
+      .collection('organizations')
+      .updateMany(
+        { operation: { $exists: true } },
+        { $set: { 'operation.lease_expires_at': new Date(0) } },
+      );
+  }
+
+  /** Every document of every collection. */
+  contents(): Promise<Record<string, Document[]>> {
+    return contentsOf(this.db);
+  }
+
+  /** Ends what stopped instances were doing, and empties the database; the indexes of the master database stay. */
+  async empty(): Promise<void> {
+    for (const { stopper } of this.#instances) await stopper.release();
+    const own: readonly string[] = MASTER_COLLECTIONS.map(({ name }) => name);
+    const all = await this.db.listCollections({}, { nameOnly: true }).toArray();
+    await Promise.all(
+      all.map(({ name }) =>
+        own.includes(name) ? this.db.collection(name).deleteMany({}) : this.db.dropCollection(name),
+      ),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const instance of this.#instances) {
+      await instance.stopper.release();
+      await instance[Symbol.asyncDispose]();
+    }
+    await this.db.dropDatabase();
+    await this.client.close();
+  }
+}

@@ -1,0 +1,134 @@
+import type { InjectOptions, LightMyRequestResponse } from 'fastify';
+import { type SignedUp, someSignUp, type TestService } from './test-service.ts';
+
+/** What makes a text suspicious when it is added to one that would be accepted. */
+export const SUSPICIOUS = {
+  nul: '\0',
+  'high surrogate': '\ud800',
+  'low surrogate': '\udc00',
+  control: '\u0007',
+  bidi: '\u202e',
+  line: '\r\n',
+  unassigned: '\u{10fffe}',
+} as const;
+
+/** A field of a body. */
+export interface Field {
+  required?: true;
+  /** JSON types it takes; a string alone by default. */
+  types?: ('string' | 'object' | 'null')[];
+  /** Texts it takes although they look suspicious. */
+  accepts?: (keyof typeof SUSPICIOUS)[];
+}
+
+/** An operation with a body, and what it takes: lists of bad input are made from these. */
+export interface Operation {
+  method: 'POST' | 'PUT' | 'DELETE';
+  url: string;
+  authenticated?: true;
+  /** A body that would be accepted from the owner of this organization. */
+  valid: (own: SignedUp) => Record<string, unknown>;
+  fields: Record<string, Field>;
+}
+
+/** A secret is any text that can be stored. */
+const SECRET: Field = { accepts: ['control', 'bidi', 'line', 'unassigned'] };
+
+export const OPERATIONS: Record<string, Operation> = {
+  create: {
+    method: 'POST',
+    url: '/org/create',
+    valid: () => someSignUp(),
+    fields: {
+      organization_name: { required: true },
+      email: { required: true },
+      password: { ...SECRET, required: true },
+    },
+  },
+  update: {
+    method: 'PUT',
+    url: '/org/update',
+    authenticated: true,
+    valid: ({ organization, signUp }) => ({
+      organization_name: organization.organization_name,
+      new_organization_name: organization.organization_name,
+      metadata: { a: 1 },
+      external_id: `customer ${organization.id}`,
+      email: signUp.email,
+      password: signUp.password,
+    }),
+    fields: {
+      organization_name: {},
+      new_organization_name: {},
+      metadata: { types: ['object'] },
+      external_id: { types: ['string', 'null'], accepts: ['unassigned'] },
+      email: {},
+      password: SECRET,
+    },
+  },
+  delete: {
+    method: 'DELETE',
+    url: '/org/delete',
+    authenticated: true,
+    valid: ({ organization }) => ({ organization_name: organization.organization_name }),
+    fields: { organization_name: {} },
+  },
+  login: {
+    method: 'POST',
+    url: '/admin/login',
+    valid: ({ organization, signUp }) => ({
+      email: signUp.email,
+      password: 'not the password, so that no session is made',
+      organization_name: organization.organization_name,
+      code: '123456',
+    }),
+    fields: {
+      email: { required: true },
+      password: { ...SECRET, required: true },
+      organization_name: {},
+      code: SECRET,
+    },
+  },
+  refresh: {
+    method: 'POST',
+    url: '/admin/refresh',
+    valid: () => ({ refresh_token: 'not a token' }),
+    fields: { refresh_token: { ...SECRET, required: true } },
+  },
+};
+
+export const OPERATION_NAMES: readonly string[] = Object.keys(OPERATIONS);
+
+export function operation(name: string): Operation {
+  const found = OPERATIONS[name];
+  if (found === undefined) throw new Error(`no operation ${name}`);
+  return found;
+}
+
+/** How {@link senderFor} sends a body, beside the operation's own way. */
+export interface SendOptions {
+  type?: string;
+  query?: string;
+}
+
+/**
+ * Sends bodies to operations as the owner of an organization. Text and bytes are taken to be written already, anything
+ * else is written as JSON.
+ */
+export function senderFor({ app }: TestService, own: SignedUp) {
+  return (
+    name: string,
+    body: unknown,
+    { type = 'application/json', query = '' }: SendOptions = {},
+  ): Promise<LightMyRequestResponse> => {
+    const { method, url, authenticated } = operation(name);
+    const written = typeof body === 'string' || Buffer.isBuffer(body);
+    const headers = {
+      ...(authenticated && own.auth),
+      ...(type !== '' && body !== undefined && { 'content-type': type }),
+    };
+    const options: InjectOptions = { method, url: url + query, headers };
+    if (body === undefined) return app.inject(options);
+    return app.inject({ ...options, payload: written ? body : JSON.stringify(body) });
+  };
+}

@@ -1,0 +1,51 @@
+import Fastify, { type RouteOptions } from 'fastify';
+import { describe, expect, test } from 'vitest';
+import { addCaller, requireCaller } from '../../../src/http/authentication.ts';
+import { addDeclaredResponses } from '../../../src/http/declared-responses.ts';
+import type { SessionService } from '../../../src/sessions/session-service.ts';
+
+const handler = async () => ({ ok: true });
+const response: Record<number, object> = {
+  200: { type: 'object', additionalProperties: true },
+};
+
+function appReporting(reports: string[]) {
+  const app = Fastify();
+  addDeclaredResponses(app, (route, status) => reports.push(`${route} ${status}`));
+  return app;
+}
+
+describe('responses', () => {
+  test('a route that lists none is refused at start', () => {
+    const app = appReporting([]);
+    const route: RouteOptions = { method: 'GET', url: '/x', handler };
+    expect(() => app.route(route)).toThrow('GET /x declares no responses');
+    expect(() => app.route({ ...route, schema: {} })).toThrow('declares no responses');
+    expect(() => app.route({ ...route, schema: { hide: true } })).not.toThrow();
+  });
+
+  test('an answer with a status that is not listed is reported, one that is listed is not', async () => {
+    const reports: string[] = [];
+    const app = appReporting(reports);
+    app.get('/listed', { schema: { response } }, handler);
+    app.get('/other', { schema: { response } }, (_request, reply) => reply.code(418).send({}));
+    await app.inject({ url: '/listed' });
+    expect(reports).toEqual([]);
+    await app.inject({ url: '/other' });
+    expect(reports).toEqual(['GET /other 418']);
+    await app.close();
+  });
+});
+
+describe('permissions', () => {
+  test('a route of an authenticated scope that names none is refused at start', () => {
+    const app = Fastify();
+    addCaller(app);
+    // Never called: the refusal is at start.
+    requireCaller(app, {} as SessionService);
+    const route: RouteOptions = { method: 'GET', url: '/x', schema: { response }, handler };
+    expect(() => app.route(route)).toThrow('GET /x is authenticated and declares no permission');
+    const allowed = { ...route, config: { permission: 'org:read' as const } };
+    expect(() => app.route(allowed)).not.toThrow();
+  });
+});
