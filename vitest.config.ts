@@ -22,6 +22,8 @@ export default defineConfig({
         test: {
           name: 'standalone',
           ...integration,
+          // It starts a MongoDB of its own, whatever the project's is.
+          exclude: ['test/integration/embedded-mongod.test.ts'],
           globalSetup: 'test/support/standalone.setup.ts',
         },
       },
