@@ -12,7 +12,7 @@ import { parseOrganizationName } from '../tenants/organization-name.ts';
 import { type AdminDocument, normalizeEmail } from './admin-document.ts';
 import { InvalidCredentialsError } from './admin-errors.ts';
 import type { AdminStore } from './admin-store.ts';
-import type { PasswordHasher } from './password-hasher.ts';
+import { type PasswordHasher, PasswordQueueFullError } from './password-hasher.ts';
 
 /** What a person signs in with. */
 export interface Credentials {
@@ -117,7 +117,12 @@ export class LoginService {
   async #upgradeHash(admin: AdminDocument, password: string): Promise<void> {
     const { admins, passwords } = this.#deps;
     if (!passwords.needsRehash(admin.password)) return;
-    await admins.upgradePassword(admin, await passwords.hash(password));
+    try {
+      await admins.upgradePassword(admin, await passwords.hash(password));
+    } catch (error) {
+      // The password was right; the next sign-in will find a shorter queue.
+      if (!(error instanceof PasswordQueueFullError)) throw error;
+    }
   }
 }
 

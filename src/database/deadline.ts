@@ -3,9 +3,9 @@ import type { Abortable, CommandOperationOptions } from 'mongodb';
 
 /**
  * How long a request waits for a database that does not answer, in all. A database that hangs (measured: SIGSTOP) leaves
- * a plain insert waiting for 40 s; this way the caller gets a 503 to act on within 3 s.
+ * a plain insert waiting for 40 s; this way the caller gets a 503 to act on within 3 s. A planned step-down takes about one.
  */
-export const PATIENCE_MS = 2_500;
+export const PATIENCE_MS = 2_250;
 
 /** How long the database has been silent towards one request, however many operations that took. */
 class Silence {
@@ -52,15 +52,13 @@ export function withPatience<T>(work: (silence: Silence) => Promise<T>): Promise
 /**
  * Options that end a database operation when the patience with the database has run out. The driver honours `signal` on
  * every operation, although its types name it only for some; its `timeoutMS` has no effect since 7.x.
+ *
+ * @throws DOMException named TimeoutError when it has run out before. Nothing may be sent then; and the driver (7.9) listens for
+ *   a signal's event without looking whether it has been aborted already, so an operation given such a signal never ends.
  */
 export function withinDeadline(): CommandOperationOptions & Required<Abortable> {
   const milliseconds = current.getStore()?.patienceLeftMs ?? PATIENCE_MS;
-  // An operation that is aborted already is not sent at all.
-  const signal =
-    milliseconds > 0 ? AbortSignal.timeout(milliseconds) : AbortSignal.abort(expired());
-  return { signal };
-}
-
-function expired(): DOMException {
-  return new DOMException('the patience with the database had run out before', 'TimeoutError');
+  if (milliseconds === 0)
+    throw new DOMException('the patience with the database had run out before', 'TimeoutError');
+  return { signal: AbortSignal.timeout(milliseconds) };
 }

@@ -11,7 +11,7 @@ import { MongoClient } from 'mongodb';
  */
 export const DURABLE = { w: 'majority', j: true } as const;
 
-/** How long an operation waits for a usable server before the service answers 503. */
+/** How long an operation waits for a usable server, and then for a connection, before the service answers 503. */
 const SERVER_SELECTION_TIMEOUT_MS = 2_000;
 
 /**
@@ -23,6 +23,10 @@ export function createMongoClient(url: string): MongoClient {
     appName: 'tenantry',
     serverSelectionTimeoutMS: SERVER_SELECTION_TIMEOUT_MS,
     connectTimeoutMS: SERVER_SELECTION_TIMEOUT_MS,
+    waitQueueTimeoutMS: SERVER_SELECTION_TIMEOUT_MS,
+    // Before these retries the driver (7.9) pauses without a look at the operation's signal. An operation whose signal is
+    // aborted in that pause never ended while the database hung; `retryTransient` tries again instead.
+    maxAdaptiveRetries: 0,
     writeConcern: DURABLE,
     readPreference: 'primary',
     retryWrites: true,

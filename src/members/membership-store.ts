@@ -85,20 +85,37 @@ export class MembershipStore {
     );
   }
 
-  /** Whether a person belongs to an organization other than the given one. */
+  /**
+   * Whether a person belongs to an organization other than the given one. One that is being deleted does not count: of two
+   * that are deleted at once, the one that looks last finds the other neither as a member's nor at all.
+   */
   async existsElsewhere(adminId: ObjectId, organizationId?: ObjectId): Promise<boolean> {
     const elsewhere =
       organizationId === undefined ? {} : { organization_id: { $ne: organizationId } };
-    const one = await retryTransient(() =>
-      this.#memberships.findOne({ admin_id: adminId, ...elsewhere }, withinDeadline()),
+    const lasting = [{ $match: { 'operation.kind': { $ne: 'delete' } } }, { $project: { _id: 1 } }];
+    const join = { from: ORGANIZATIONS.name, localField: 'organization_id', foreignField: '_id' };
+    const found = await retryTransient(() =>
+      this.#memberships
+        .aggregate(
+          [
+            { $match: { admin_id: adminId, ...elsewhere } },
+            { $lookup: { ...join, as: 'lasting', pipeline: lasting } },
+            { $match: { lasting: { $size: 1 } } },
+            { $limit: 1 },
+          ],
+          withinDeadline(),
+        )
+        .toArray(),
     );
-    return one !== null;
+    return found.length > 0;
   }
 
-  async remove(membershipId: ObjectId): Promise<void> {
-    await retryTransient(() =>
+  /** @returns false when it was gone */
+  async remove(membershipId: ObjectId): Promise<boolean> {
+    const removed = await retryTransient(() =>
       this.#memberships.deleteOne({ _id: membershipId }, withinDeadline()),
     );
+    return removed.deletedCount === 1;
   }
 
   /** Memberships of organizations that do not exist, which only a crash at the worst moment can leave. */

@@ -74,7 +74,7 @@ export class OrganizationService {
     const email = normalizeEmail(signUp.email);
     // Before the costly hash; the unique indexes decide, whatever happens in between.
     await registry.assertNameFree(name);
-    await budget.take();
+    using _place = await budget.take();
     for (;;) {
       const owner = await this.#ownerOf(email, signUp.password);
       try {

@@ -16,6 +16,7 @@ import {
   ConfusableNameError,
   ExternalIdTakenError,
   OperationLostError,
+  OrganizationBusyError,
   OrganizationNameTakenError,
 } from './registry-errors.ts';
 
@@ -41,6 +42,9 @@ export const ORGANIZATIONS: MasterCollection = {
 
 /** An organization being created is not there yet, one being deleted is not there any more. */
 const VISIBLE_STATES: OrganizationState[] = [...SERVING_STATES, 'suspended'];
+
+/** How often a name may be given up just after it was in the way, before a write of it is given up as well. */
+const MAX_ATTEMPTS = 10;
 
 /** How long an operation belongs to the instance that runs it, unless it renews. */
 export const LEASE_MS = 3_000;
@@ -86,6 +90,14 @@ export class RegistryStore {
     return retryTransient(() => this.#organizations.findOne({ _id: id }, withinDeadline()));
   }
 
+  /** Whether an organization is still as it was seen, with no operation under way. */
+  async isUnchanged(seen: OrganizationDocument): Promise<boolean> {
+    const found = await retryTransient(() =>
+      this.#organizations.findOne(unchanged(seen), { ...withinDeadline(), projection: { _id: 1 } }),
+    );
+    return found !== null;
+  }
+
   /** @returns the organization of that name that is past its creation and not being deleted, or null */
   findByName(name: OrganizationName): Promise<OrganizationDocument | null> {
     return retryTransient(() =>
@@ -102,13 +114,8 @@ export class RegistryStore {
 
   /** Tells early that a name is taken. The unique indexes decide in the end. @throws the conflicts of names */
   async assertNameFree(name: OrganizationName): Promise<void> {
-    const held = await retryTransient(() =>
-      this.#organizations.findOne(
-        { 'held.skeletons': name.skeleton },
-        { ...withinDeadline(), projection: { _id: 1 } },
-      ),
-    );
-    if (held !== null) throw await this.#nameConflict(name, undefined);
+    const conflict = await this.#nameConflict(name, undefined);
+    if (conflict !== undefined) throw conflict;
   }
 
   /** @returns those of the ids that exist for their members, suspended ones included, in no order */
@@ -306,23 +313,33 @@ export class RegistryStore {
   }
 
   async #write<T>(wanted: WantedNames | undefined, write: () => Promise<T>): Promise<T> {
-    try {
-      return await retryTransient(write);
-    } catch (error) {
-      const field = duplicateKeyField(error);
-      if (field === undefined || wanted === undefined) throw error;
-      if (field === 'held.external_ids')
-        throw new ExternalIdTakenError(wanted.externalId ?? '', error);
-      throw await this.#nameConflict(wanted.name, error);
+    for (let attempts = 1; ; attempts += 1) {
+      try {
+        return await retryTransient(write);
+      } catch (error) {
+        const field = duplicateKeyField(error);
+        if (field === undefined || wanted === undefined) throw error;
+        if (field === 'held.external_ids')
+          throw new ExternalIdTakenError(wanted.externalId ?? '', error);
+        const conflict = await this.#nameConflict(wanted.name, error);
+        if (conflict !== undefined) throw conflict;
+        // Whoever had the name has given it up since.
+        if (attempts === MAX_ATTEMPTS) throw new OrganizationBusyError();
+      }
     }
   }
 
-  /** Says of a taken name only what the caller's own input shows. */
-  async #nameConflict(name: OrganizationName, cause: unknown): Promise<AppError> {
-    const holder = await retryTransient(() =>
-      this.#organizations.findOne({ 'held.slugs': name.slug }, withinDeadline()),
+  /** Says of a taken name only what the caller's own input shows. @returns undefined when nobody has it */
+  async #nameConflict(name: OrganizationName, cause: unknown): Promise<AppError | undefined> {
+    const sameOrAlike = {
+      $or: [{ 'held.slugs': name.slug }, { 'held.skeletons': name.skeleton }],
+    };
+    const holders = await retryTransient(() =>
+      this.#organizations.find(sameOrAlike, withinDeadline()).toArray(),
     );
-    if (holder === null) return new ConfusableNameError(name.display, cause);
+    if (holders.length === 0) return undefined;
+    const holder = holders.find(({ held }) => held.slugs.includes(name.slug));
+    if (holder === undefined) return new ConfusableNameError(name.display, cause);
     const keys = [holder.name_key];
     if (holder.operation?.kind === 'update') keys.push(holder.operation.target.name_key);
     return keys.includes(name.key)

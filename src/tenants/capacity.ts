@@ -1,5 +1,6 @@
 import type { MongoClient } from 'mongodb';
 import type { Clock } from '../clock.ts';
+import { retryTransient } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
 import { AppError } from '../errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
@@ -19,40 +20,79 @@ export class CapacityReachedError extends AppError {
   }
 }
 
+/** One collection's place in the budget, from before it is made until it is there, or will not be. */
+export interface Place extends Disposable {}
+
 /**
  * Keeps sign-ups from killing the database: every collection costs MongoDB open files and memory, and past its limit it
  * aborts without an error to anyone (measured on 6.0.5: at about 9,900 collections under `ulimit -n 20000`).
+ *
+ * One instance never goes past the limit, however many sign-ups arrive at once; it may refuse a little early, by those
+ * under way. Several instances do not see each other's until the next count: together they may go past it by what the others
+ * create within a second, for which the default limit leaves room.
  */
 export class CollectionBudget {
   readonly #deps: { client: MongoClient; registry: RegistryStore; clock: Clock; limit: number };
+  /** Places taken that the last count may have missed. */
+  readonly #uncounted = new Set<Place>();
+  /** Places given back since the last count: their collections are in the next one, if they exist. */
+  readonly #ended = new Set<Place>();
   #counted = 0;
   #countedAt = Number.NEGATIVE_INFINITY;
+  #counting: Promise<void> | undefined;
 
   constructor(deps: { client: MongoClient; registry: RegistryStore; clock: Clock; limit: number }) {
     this.#deps = deps;
   }
 
-  /** Takes one collection out of the budget. @throws CapacityReachedError */
-  async take(): Promise<void> {
-    const { clock, limit } = this.#deps;
-    const now = clock.now().getTime();
-    if (now - this.#countedAt > COUNT_TTL_MS) {
-      this.#counted = await this.#count();
-      this.#countedAt = now;
+  /**
+   * Takes a place for one collection. Dispose of it when the collection has been made, or when it will not be.
+   *
+   * @throws CapacityReachedError, DatabaseUnavailableError
+   */
+  async take(): Promise<Place> {
+    const age = this.#deps.clock.now().getTime() - this.#countedAt;
+    if (age > COUNT_TTL_MS) await this.#recount();
+    if (this.#counted + this.#uncounted.size >= this.#deps.limit) throw new CapacityReachedError();
+    const place: Place = { [Symbol.dispose]: () => void this.#ended.add(place) };
+    this.#uncounted.add(place);
+    return place;
+  }
+
+  /** Counts once for all who wait for it. */
+  #recount(): Promise<void> {
+    this.#counting ??= this.#refresh().finally(() => {
+      this.#counting = undefined;
+    });
+    return this.#counting;
+  }
+
+  async #refresh(): Promise<void> {
+    // What ended before the count began is in it; what is under way may or may not be.
+    const before = [...this.#ended];
+    const counted = await this.#count();
+    for (const place of before) {
+      this.#ended.delete(place);
+      this.#uncounted.delete(place);
     }
-    if (this.#counted >= limit) throw new CapacityReachedError();
-    this.#counted += 1;
+    this.#counted = counted;
+    this.#countedAt = this.#deps.clock.now().getTime();
   }
 
   /** Collections of the whole server, from its own catalogue; without the right to ask, those of organizations. */
   async #count(): Promise<number> {
     try {
-      const status = await this.#deps.client.db('admin').command(
-        {
-          serverStatus: 1,
-          ...{ repl: 0, metrics: 0, locks: 0, wiredTiger: 0, tcmalloc: 0, transactions: 0 },
-        },
-        withinDeadline(),
+      const sections = {
+        repl: 0,
+        metrics: 0,
+        locks: 0,
+        wiredTiger: 0,
+        tcmalloc: 0,
+        transactions: 0,
+      };
+      const admin = this.#deps.client.db('admin');
+      const status = await retryTransient(() =>
+        admin.command({ serverStatus: 1, ...sections }, withinDeadline()),
       );
       const collections: unknown = status.catalogStats?.collections;
       if (typeof collections === 'number') return collections;

@@ -6,18 +6,22 @@ import { DURABLE } from '../database/mongo-client.ts';
 const COLLECTION_UUID_MISMATCH = 361;
 
 /**
- * The collection that was meant is not at the name that was used. Nothing was read, written or created.
+ * The collection that was meant is not at the name that was used. Nothing was created, and nothing read or written but for
+ * the first {@link done} documents of an ordered insert: a rename may come in between.
  *
  * @see https://www.mongodb.com/docs/manual/reference/command/insert/ (collectionUUID)
  */
 export class FenceMissError extends Error {
   /** Where the collection is now, or null when it no longer exists. */
   readonly actual: string | null;
+  /** How many documents of an ordered insert were stored before the miss. */
+  readonly done: number;
 
-  constructor(actual: string | null) {
+  constructor(actual: string | null, done = 0) {
     super(actual === null ? 'the collection was dropped' : `the collection is now ${actual}`);
     this.name = 'FenceMissError';
     this.actual = actual;
+    this.done = done;
   }
 }
 
@@ -50,7 +54,7 @@ export async function runFenced(
   try {
     const reply = await db.command(fenced, withinDeadline());
     const miss = (reply.writeErrors as Document[] | undefined)?.find(isMiss);
-    if (miss !== undefined) throw new FenceMissError(miss.actualCollection ?? null);
+    if (miss !== undefined) throw new FenceMissError(miss.actualCollection ?? null, miss.index);
     return reply;
   } catch (error) {
     throw fenceMiss(error) ?? error;

@@ -70,10 +70,11 @@ export class Reconciliation {
       if (organizationId === undefined || !ObjectId.isValid(organizationId)) continue;
       if ((await registry.findById(new ObjectId(organizationId))) !== null) continue;
       const context = { collection: name, organization_id: organizationId };
-      if (await collections.dropIfEmpty({ database, name, uuid })) {
+      const outcome = await collections.dropIfEmpty({ database, name, uuid });
+      if (outcome === 'dropped') {
         report.dropped += 1;
         logger.warn(context, 'dropped the empty collection of an organization that does not exist');
-      } else {
+      } else if (outcome === 'kept') {
         report.orphaned += 1;
         logger.error(
           context,
@@ -90,11 +91,13 @@ export class Reconciliation {
       const { _id, collection_name, collection_uuid } = organization;
       const actual = collection_uuid && names.get(collection_uuid.toHexString());
       if (actual === collection_name) continue;
-      const context = { organization_id: _id.toHexString(), collection: collection_name, actual };
       // Made after the list was taken, dropped behind our back, or moved: only the database can tell now.
       const found = await this.#locate(organization);
       if (found === collection_name) continue;
-      if (found === undefined) {
+      const context = { organization_id: _id.toHexString(), collection: collection_name, found };
+      if (found === null) {
+        // Deleted in the meantime, as it should be.
+        if (!(await registry.isUnchanged(organization))) continue;
         report.missing += 1;
         logger.error(context, "an organization's collection does not exist");
       } else if (await update.realign(organization, found)) {
@@ -108,9 +111,8 @@ export class Reconciliation {
     const { memberships, admins, accounts, clock, logger } = this.#deps;
     const leftOver = await memberships.ofMissingOrganizations();
     for (const { _id, admin_id } of leftOver) {
-      await memberships.remove(_id);
+      if (await memberships.remove(_id)) report.removed += 1;
       await accounts.removeIfUnattached(admin_id);
-      report.removed += 1;
     }
     const before = new Date(clock.now().getTime() - UNATTACHED_AFTER_MS);
     for (const adminId of await admins.unattached(before)) {
@@ -123,9 +125,9 @@ export class Reconciliation {
       );
   }
 
-  /** @returns the name the organization's collection has now, or undefined when it does not exist */
-  async #locate(organization: OrganizationDocument): Promise<string | undefined> {
+  /** @returns the name the organization's collection has now, or null when it does not exist */
+  async #locate(organization: OrganizationDocument): Promise<string | null> {
     const reference = collectionReference(organization);
-    return reference && this.#deps.collections.locate(reference);
+    return reference === undefined ? null : this.#deps.collections.locate(reference);
   }
 }

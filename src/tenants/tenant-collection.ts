@@ -1,11 +1,11 @@
 import { type Document, type MongoClient, MongoServerError, ObjectId } from 'mongodb';
 import { retryTransient } from '../database/database-errors.ts';
 import type { CollectionReference } from '../registry/organization-document.ts';
-import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
+import { OrganizationBusyError, OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import { FenceMissError, runFenced } from './fence.ts';
 
 const DUPLICATE_KEY = 11000;
-/** Renames that may overtake one command before it gives up. */
+/** Renames that may overtake a command, without its getting anywhere, before it gives up. */
 const MAX_MOVES = 10;
 
 /** How a command reaches the server. Only drills replace it, to show that without the fence they fail. */
@@ -39,7 +39,7 @@ export class TenantCollection {
    * lost answer (fail-over, step-down) recognises what the first attempt stored: a document with an `_id` of the caller's
    * by being equal in every field.
    *
-   * @throws OrganizationNotFoundError when the organization was deleted
+   * @throws OrganizationNotFoundError when the organization was deleted, OrganizationBusyError when it is renamed all the time
    * @throws MongoServerError for the first document the server refuses; those before it are in
    * @throws DatabaseUnavailableError when the outcome is unknown
    */
@@ -55,9 +55,14 @@ export class TenantCollection {
     while (from < withIds.length) {
       const reply = await this.#command(
         (name) => ({ insert: name, documents: withIds.slice(from) }),
-        true,
-        () => {
-          repeated = true;
+        {
+          write: true,
+          onRepeat: () => {
+            repeated = true;
+          },
+          onMove: (done) => {
+            from += done;
+          },
         },
       );
       const [failure] = (reply.writeErrors ?? []) as WriteError[];
@@ -74,7 +79,7 @@ export class TenantCollection {
   async find(filter: Document, limit: number): Promise<Document[]> {
     const reply = await this.#command(
       (name) => ({ find: name, filter, limit, batchSize: limit, singleBatch: true }),
-      false,
+      { write: false },
     );
     return reply.cursor.firstBatch;
   }
@@ -82,7 +87,9 @@ export class TenantCollection {
   /** @returns how many documents match; @throws OrganizationNotFoundError, DatabaseUnavailableError */
   async count(filter: Document = {}): Promise<number> {
     const pipeline = [{ $match: filter }, { $count: 'n' }];
-    const reply = await this.#command((name) => ({ aggregate: name, pipeline, cursor: {} }), false);
+    const reply = await this.#command((name) => ({ aggregate: name, pipeline, cursor: {} }), {
+      write: false,
+    });
     return reply.cursor.firstBatch[0]?.n ?? 0;
   }
 
@@ -93,32 +100,38 @@ export class TenantCollection {
     return (await this.count({ _id: { $eq: _id }, $expr: same })) === 1;
   }
 
-  async #command(
-    build: (name: string) => Document,
-    write: boolean,
-    onRepeat: () => void = () => {},
-  ): Promise<Document> {
-    for (let moves = 0; ; moves += 1) {
+  async #command(build: (name: string) => Document, options: CommandOptions): Promise<Document> {
+    for (let moves = 0; ; ) {
       try {
-        return await this.#attempt(build, write, onRepeat);
+        return await this.#attempt(build, options);
       } catch (error) {
         if (!(error instanceof FenceMissError)) throw error;
         if (error.actual === null) throw new OrganizationNotFoundError();
-        if (moves === MAX_MOVES) throw error;
+        if (moves === MAX_MOVES) throw new OrganizationBusyError();
+        options.onMove?.(error.done);
+        moves = error.done > 0 ? 0 : moves + 1;
         this.#reference = { ...this.#reference, name: error.actual };
       }
     }
   }
 
-  #attempt(build: (name: string) => Document, write: boolean, onRepeat: () => void) {
+  #attempt(build: (name: string) => Document, { write, onRepeat }: CommandOptions) {
     const { database, name, uuid } = this.#reference;
     let attempts = 0;
     return retryTransient(() => {
-      if (attempts > 0) onRepeat();
+      if (attempts > 0) onRepeat?.();
       attempts += 1;
       return this.#run(this.#client.db(database), uuid, build(name), { write });
     });
   }
+}
+
+interface CommandOptions {
+  write: boolean;
+  /** Called before a repetition after a lost answer: the first attempt may have taken place. */
+  onRepeat?: () => void;
+  /** Called before the command is sent to where the collection is now, with what was done of it before. */
+  onMove?: (done: number) => void;
 }
 
 interface WriteError {

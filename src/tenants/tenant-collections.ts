@@ -1,11 +1,4 @@
-import {
-  type Db,
-  type Document,
-  type MongoClient,
-  MongoServerError,
-  type ObjectId,
-  type UUID,
-} from 'mongodb';
+import { type Db, type MongoClient, MongoServerError, type ObjectId, type UUID } from 'mongodb';
 import { retryTransient } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
 import { DURABLE } from '../database/mongo-client.ts';
@@ -95,29 +88,18 @@ export class TenantCollections {
     while (name !== null) name = await this.#dropAt({ ...reference, name });
   }
 
-  /** Drops the collection if it holds no document. @returns whether it is gone */
-  async dropIfEmpty(reference: CollectionReference): Promise<boolean> {
-    const db = this.#client.db(reference.database);
-    const reply = await retryTransient(() =>
-      runFenced(db, reference.uuid, probe(reference.name), { write: false }),
-    );
-    if (reply.cursor.firstBatch.length > 0) return false;
-    await this.drop(reference);
-    return true;
+  /** Drops the collection if it holds no document. @returns what became of it; `gone` if it did not exist any more */
+  async dropIfEmpty(reference: CollectionReference): Promise<'dropped' | 'kept' | 'gone'> {
+    const { name, documents } = await this.#probe(reference);
+    if (name === null) return 'gone';
+    if (documents > 0) return 'kept';
+    await this.drop({ ...reference, name });
+    return 'dropped';
   }
 
-  /** @returns the name the collection has now, or undefined when it does not exist */
-  async locate(reference: CollectionReference): Promise<string | undefined> {
-    const db = this.#client.db(reference.database);
-    try {
-      await retryTransient(() =>
-        runFenced(db, reference.uuid, probe(reference.name), { write: false }),
-      );
-      return reference.name;
-    } catch (error) {
-      if (error instanceof FenceMissError) return error.actual ?? undefined;
-      throw error;
-    }
+  /** @returns the name the collection has now, or null when it does not exist */
+  async locate(reference: CollectionReference): Promise<string | null> {
+    return (await this.#probe(reference)).name;
   }
 
   /** @returns the collection of that name, or undefined */
@@ -144,6 +126,26 @@ export class TenantCollections {
     });
   }
 
+  /** Follows the collection to where it is, and reads at most one id: enough to know whether it is empty. */
+  async #probe(
+    reference: CollectionReference,
+  ): Promise<{ name: string | null; documents: number }> {
+    const db = this.#client.db(reference.database);
+    const find = { limit: 1, projection: { _id: 1 } };
+    for (let name: string | null = reference.name; name !== null; ) {
+      const command = { find: name, ...find };
+      try {
+        const run = () => runFenced(db, reference.uuid, command, { write: false });
+        const reply = await retryTransient(run);
+        return { name, documents: reply.cursor.firstBatch.length };
+      } catch (error) {
+        if (!(error instanceof FenceMissError)) throw error;
+        name = error.actual;
+      }
+    }
+    return { name: null, documents: 0 };
+  }
+
   async #dropAt({ database, name, uuid }: CollectionReference): Promise<string | null> {
     const db = this.#client.db(database);
     try {
@@ -154,11 +156,6 @@ export class TenantCollections {
       throw error;
     }
   }
-}
-
-/** Reads at most one id: enough to know that a collection is there, and whether it is empty. */
-function probe(name: string): Document {
-  return { find: name, limit: 1, projection: { _id: 1 } };
 }
 
 function command(db: Db, body: { create: string; validator: object }) {

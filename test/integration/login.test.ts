@@ -283,20 +283,3 @@ describe('passwords stored by an older system', () => {
     },
   );
 });
-
-test('a sign-in leaves no trace in an organization that is deleted at the same time', async () => {
-  for (let round = 0; round < 10; round += 1) {
-    const acme = await signUpAndIn(service);
-    const { email, password } = acme.signUp;
-    await signUpAndIn(service, { email, password });
-    const organization_name = acme.organization.organization_name;
-    const responses = await Promise.all([
-      api.login({ email, password, organization_name }),
-      api.login({ email, password, organization_name }),
-      api.remove({ headers: acme.auth }),
-      api.login({ email, password, organization_name }),
-    ]);
-    expect(responses.map(({ statusCode }) => statusCode)).not.toContain(500);
-    expect(await contradictions(service.db)).toEqual([]);
-  }
-});

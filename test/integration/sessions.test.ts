@@ -1,3 +1,4 @@
+import { createDecoder, createSigner } from 'fast-jwt';
 import { ObjectId } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Api, apiOf, bearer, expectProblem, tally } from '../support/api.ts';
@@ -74,6 +75,30 @@ describe('an access token', () => {
     expectProblem(await api.get(undefined, { headers: acme.auth }), 403, 'organization_suspended');
     await setState(acme, 'active');
     expectStatus(await api.get(undefined, { headers: acme.auth }), 200);
+  });
+
+  test('is for the organization its session is in, although its bearer belongs to another', async () => {
+    const acme = await signUpAndIn(service);
+    const { email, password } = acme.signUp;
+    const globex = await signUpAndIn(service, { email, password });
+    const sign = createSigner({ key: service.settings.jwtSecret, algorithm: 'HS256' });
+    const decode = createDecoder();
+    const [own, other] = [acme, globex].map(({ tokens }) => decode(tokens.access_token));
+    expectStatus(await api.get(undefined, bearer({ access_token: sign({ ...own }) })), 200);
+    const somebody = await signUpAndIn(service);
+    const stranger = decode(somebody.tokens.access_token);
+    for (const mixed of [
+      { ...own, org_id: other.org_id },
+      { ...own, sid: other.sid },
+      { ...own, sid: stranger.sid },
+      { ...own, admin_id: stranger.admin_id },
+      { ...own, org_id: stranger.org_id },
+    ])
+      expectProblem(
+        await api.get(undefined, bearer({ access_token: sign(mixed) })),
+        401,
+        'invalid_token',
+      );
   });
 
   test('of another installation is refused', async () => {

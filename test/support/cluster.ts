@@ -3,15 +3,17 @@ import { type Db, type Document, MongoClient } from 'mongodb';
 import pino from 'pino';
 import { inject } from 'vitest';
 import { ensureIndexes } from '../../src/database/collections.ts';
-import { MASTER_COLLECTIONS } from '../../src/services.ts';
+import { createMongoClient } from '../../src/database/mongo-client.ts';
+import { createServices, MASTER_COLLECTIONS, type Services } from '../../src/services.ts';
 import { Stopper } from './crash.ts';
 import { contentsOf } from './database-truth.ts';
-import { interceptCalls } from './intercepted-client.ts';
+import { type AroundCall, interceptCalls } from './intercepted-client.ts';
 import {
   startTestService,
   TestClock,
   type TestService,
   type TestServiceOptions,
+  testSettings,
 } from './test-service.ts';
 
 /** One instance of the service, with what it logged. */
@@ -20,6 +22,14 @@ export interface Instance extends TestService {
   stopper: Stopper;
   /** Log entries of level `warn` and above, oldest first. */
   logged: LogEntry[];
+}
+
+/** An instance without HTTP. */
+export interface BareInstance {
+  services: Services;
+  /** As the instance sees it. */
+  client: MongoClient;
+  stopper: Stopper;
 }
 
 export type LogEntry = { msg: string; level: number } & Document;
@@ -33,6 +43,7 @@ export class Cluster implements AsyncDisposable {
   /** As a plain driver sees it; master and tenant database in one. */
   readonly db: Db;
   readonly clock = new TestClock();
+  readonly #shared = createMongoClient(inject('mongoUrl'));
   readonly #instances: Instance[] = [];
 
   private constructor(client: MongoClient, db: Db) {
@@ -63,6 +74,18 @@ export class Cluster implements AsyncDisposable {
     const instance = Object.assign(service, { stopper, logged });
     this.#instances.push(instance);
     return instance;
+  }
+
+  /** Starts an instance without HTTP on connections it shares with its like: cheap enough for one at every crash. */
+  bare(around?: AroundCall): BareInstance {
+    const stopper = new Stopper();
+    const client = interceptCalls(this.#shared, around ?? stopper.around);
+    const database = this.db.databaseName;
+    const settings = testSettings(database);
+    const { clock } = this;
+    const logger = pino({ level: 'silent' });
+    const services = createServices(client, settings, logger, { clock, faults: stopper.faults });
+    return { services, client, stopper };
   }
 
   /** Lets the leases of every operation under way run out, as time does. */
@@ -97,6 +120,7 @@ export class Cluster implements AsyncDisposable {
       await instance.stopper.release();
       await instance[Symbol.asyncDispose]();
     }
+    await this.#shared.close();
     await this.db.dropDatabase();
     await this.client.close();
   }

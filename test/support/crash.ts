@@ -7,8 +7,13 @@ export type Instant = { point: FaultPoint; visit?: number } | { reply: number };
 /** How far an operation came. */
 export type Course<T> =
   | { kind: 'ended'; result: T }
-  /** The instance stands still. `wakeUp` lets it go on where it stopped, too late, and gives the operation's result. */
-  | { kind: 'stopped'; wakeUp: () => Promise<T> };
+  | {
+      kind: 'stopped';
+      /** Lets the instance go on where it stopped, and gives the operation's result. */
+      wakeUp: () => Promise<T>;
+      /** Lets it go on to another instant. */
+      goOn: (to: Instant) => Promise<Course<T>>;
+    };
 
 /**
  * Stops one instance of the service in this process, as `kill -9` or SIGSTOP would. From that instant on none of its calls
@@ -44,31 +49,45 @@ export class Stopper {
   };
 
   /** Runs an operation until the instance reaches an instant, or the operation its end. */
-  async during<T>(instant: Instant, operation: () => Promise<T>): Promise<Course<T>> {
-    this.#instant = instant;
-    this.#replies = 0;
-    this.#visits = 0;
-    this.#reached = Promise.withResolvers();
+  during<T>(instant: Instant, operation: () => Promise<T>): Promise<Course<T>> {
+    this.#aim(instant);
     const running = operation();
     this.#running = running;
-    const course = await Promise.race([
-      running.then((result) => ({ kind: 'ended' as const, result })),
-      this.#reached.promise.then(() => ({
-        kind: 'stopped' as const,
-        wakeUp: async () => {
-          this.#goOn();
-          return running;
-        },
-      })),
-    ]);
-    this.#instant = {};
-    return course;
+    return this.#course(running);
   }
 
   /** Lets a stopped instance go on, and waits for the end of what it was doing. */
   async release(): Promise<void> {
     this.#goOn();
     await Promise.allSettled([this.#running]);
+  }
+
+  async #course<T>(running: Promise<T>): Promise<Course<T>> {
+    const stopped = {
+      kind: 'stopped' as const,
+      wakeUp: () => {
+        this.#goOn();
+        return running;
+      },
+      goOn: (to: Instant) => {
+        this.#aim(to);
+        this.#goOn();
+        return this.#course(running);
+      },
+    };
+    const course = await Promise.race([
+      running.then((result) => ({ kind: 'ended' as const, result })),
+      this.#reached.promise.then(() => stopped),
+    ]);
+    this.#instant = {};
+    return course;
+  }
+
+  #aim(instant: Instant): void {
+    this.#instant = instant;
+    this.#replies = 0;
+    this.#visits = 0;
+    this.#reached = Promise.withResolvers();
   }
 
   #stop(): void {

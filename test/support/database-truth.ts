@@ -59,13 +59,14 @@ interface Truth {
  * the service, in whatever order. Empty when all is well. Collections that do not begin with `org_` are of no concern.
  */
 export async function contradictions(db: Db): Promise<string[]> {
-  const contents = await contentsOf(db);
-  const truth: Truth = {
-    organizations: contents.organizations ?? [],
-    admins: contents.admins ?? [],
-    memberships: contents.memberships ?? [],
-    sessions: contents.sessions ?? [],
-  };
+  const all = (name: string) => db.collection(name).find().toArray();
+  const [organizations, admins, memberships, sessions] = await Promise.all([
+    all('organizations'),
+    all('admins'),
+    all('memberships'),
+    all('sessions'),
+  ]);
+  const truth = { organizations, admins, memberships, sessions };
   return [
     ...(await collectionFaults(db, truth)),
     ...truth.organizations.flatMap((organization) => organizationFaults(organization, truth)),

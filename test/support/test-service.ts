@@ -53,12 +53,9 @@ export interface TestServiceOptions extends Partial<ServiceSources> {
   logger?: pino.Logger;
 }
 
-/** Starts an instance on a database of its own, dropped at the end. Disposing fails if a status was not declared. */
-export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
-  const client = createMongoClient(inject('mongoUrl'));
-  const database = options.database ?? `test_${randomBytes(6).toString('hex')}`;
-  const clock = new TestClock();
-  const settings: ServiceSettings = {
+/** The settings of an instance in tests. @param database - master and tenant database in one */
+export function testSettings(database: string): ServiceSettings {
+  return {
     masterDatabase: database,
     tenantDatabase: database,
     maxCollections: 9_000,
@@ -66,8 +63,15 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     accessTtlSeconds: 3_600,
     refreshTtlSeconds: 30 * 24 * 3_600,
     bcryptCost: 4,
-    ...options.settings,
   };
+}
+
+/** Starts an instance on a database of its own, dropped at the end. Disposing fails if a status was not declared. */
+export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
+  const client = createMongoClient(inject('mongoUrl'));
+  const database = options.database ?? `test_${randomBytes(6).toString('hex')}`;
+  const clock = new TestClock();
+  const settings = { ...testSettings(database), ...options.settings };
   const logger = options.logger ?? pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
   const { clientView = (one) => one } = options;
   const services = createServices(clientView(client), settings, logger, { clock, ...options });

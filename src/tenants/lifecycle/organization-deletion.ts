@@ -61,8 +61,6 @@ export class OrganizationDeletion {
       if (!gone) await admins.forgetOrganization(admin_id, organizationId);
       await memberships.remove(_id);
       await faults('delete:membership-removed');
-      // Two organizations of one person that are deleted at once may each have found the other's membership.
-      if (!gone) await accounts.removeIfUnattached(admin_id);
     }
   }
 }

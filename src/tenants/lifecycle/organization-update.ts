@@ -99,9 +99,10 @@ export class OrganizationUpdate {
    * through that rename's recovery and another one back, can have moved it.
    *
    * @param actual - where the collection was found
-   * @returns false when the organization has changed since it was seen, or the name is in use
+   * @returns false when the organization has changed since it was seen or is not active, or the name is in use
    */
   async realign(seen: OrganizationDocument, actual: string): Promise<boolean> {
+    if (seen.state !== 'active') return false;
     const { registry, collections, ids, instanceId } = this.#deps;
     const target = {
       ...identityFields(seen),
@@ -115,7 +116,7 @@ export class OrganizationUpdate {
       await collections.rename({ ...collectionOf(begun), name: actual }, seen.collection_name);
       return true;
     } catch (error) {
-      if (error instanceof NamespaceExistsError) return false;
+      if (error instanceof NamespaceExistsError || error instanceof FenceMissError) return false;
       throw error;
     } finally {
       await registry.finish(claimOf(begun), this.#commit(target));

@@ -2,6 +2,7 @@ import type { Db } from 'mongodb';
 import type { OrganizationDocument } from '../../../src/registry/organization-document.ts';
 import { ORGANIZATIONS } from '../../../src/registry/registry-store.ts';
 import { type Finding, ghost, lost } from '../support/findings.ts';
+import type { SignUp } from '../support/service-api.ts';
 
 /** A name an organization was given, and when: by `performance.now()` of the request and of its answer. */
 interface Naming {
@@ -15,6 +16,8 @@ export interface Contested {
   /** Hex. */
   id: string;
   token: string;
+  /** Who signed up. */
+  person: SignUp;
   namings: Naming[];
   deletion: 'none' | 'asked' | 'acknowledged';
 }
@@ -23,8 +26,8 @@ export interface Contested {
 export class ContestedRegister {
   readonly organizations: Contested[] = [];
 
-  add(id: string, token: string, naming: Naming): void {
-    this.organizations.push({ id, token, namings: [naming], deletion: 'none' });
+  add(signedUp: Pick<Contested, 'id' | 'token' | 'person'>, naming: Naming): void {
+    this.organizations.push({ ...signedUp, namings: [naming], deletion: 'none' });
   }
 
   /** One that is not known to be deleted. */

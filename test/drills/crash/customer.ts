@@ -82,7 +82,8 @@ export async function missingOf(
   if (organization.collection_uuid?.toString('hex') !== customer.collection)
     findings.push(lost(`${name} has another collection`));
   const tenant = stage.db.collection(organization.collection_name);
-  const documents = await tenant.find({ organization_id: customer.id }).toArray();
+  const own = { organization_id: customer.id, number: { $type: 'number' } };
+  const documents = await tenant.find(own).toArray();
   const numbers = new Set(documents.map(({ number }) => Number(number)));
   if (numbers.size !== DOCUMENTS || documents.length !== DOCUMENTS)
     findings.push(lost(`${name} has ${documents.length} of ${DOCUMENTS} documents`));

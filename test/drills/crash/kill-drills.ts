@@ -128,7 +128,8 @@ async function killOnce(
 /** Starts a service in place of one that died, and waits until all is consistent. */
 async function succeed(stage: Stage, after: string): Promise<ServiceProcess> {
   const successor = await stage.startService();
-  const { gapMs, findings } = await untilConsistent(stage.db, successor.startedAt);
+  const { startedAt, startDelayMs } = successor;
+  const { gapMs, findings } = await untilConsistent(stage.db, startedAt, startDelayMs);
   stage.figures.gap(gapMs);
   stage.figures.add(findings, after);
   return successor;

@@ -25,10 +25,12 @@ const LONG_REPETITIONS = 3;
 /** Most of a round is waiting for leases to run out. */
 const LANES = 4;
 
-/** The commands that act outside the registry, where checking a lease and acting on it are two things. */
+/** The commands that act outside the registry, where looking at a lease and acting on it are two things. */
 const CRITICAL: readonly Interruption[] = [
-  ...[...UPDATE_SCENARIOS, ...UPDATE_SEQUELS].map((scenario) => at(scenario, 'renameCollection')),
-  ...CREATE_SCENARIOS.map((scenario) => at(scenario, 'create')),
+  // The A-B-A case: it wakes up and moves a collection that was moved back.
+  ...UPDATE_SCENARIOS.map((scenario) => at(scenario, 'renameCollection')),
+  ...UPDATE_SEQUELS.slice(-1).map((scenario) => at(scenario, 'renameCollection')),
+  at(CREATE_BY_NEW_PERSON, 'create'),
   at(DELETE_SCENARIO, 'drop'),
 ];
 

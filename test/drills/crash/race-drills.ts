@@ -17,7 +17,7 @@ const NAMES = ['Acme', 'Beta', 'Gamma', 'Delta', 'Epsilon', 'Zeta'];
 const SHORT_MS = 8_000;
 const LONG_MS = 60_000;
 
-/** Two instances, and clients that create, rename, delete and insert on either of them, all on the same few names. */
+/** Two instances, and clients that do everything on either of them, all on the same few names. */
 export function racingInstances(
   topology: SingleNodeTopology,
   runner: ServiceOptions['runner'] = 'fenced',
@@ -34,7 +34,7 @@ export function racingInstances(
       const services = [await stage.startService(), await stage.startService()];
       const race = new Race(stage, services);
       const clients = Array.from({ length: CLIENTS }, () => race.run());
-      await delay(short ? SHORT_MS : LONG_MS);
+      await delay(short || runner !== 'fenced' ? SHORT_MS : LONG_MS);
       race.stop();
       await Promise.all(clients);
       await race.check();
@@ -80,6 +80,7 @@ class Race {
     const dice = Math.random();
     this.#stage.figures.rounds += 1;
     if (organization === undefined || dice < 0.15) return this.#create(service);
+    if (dice < 0.25) return this.#login(service, organization);
     if (dice < 0.65) return this.#insert(service, organization);
     if (dice < 0.9) return this.#rename(service, organization);
     return this.#delete(service, organization);
@@ -95,7 +96,7 @@ class Race {
     const naming = { name: organization_name, begun, ended: performance.now() };
     this.#people.push(signUp);
     const token = tokenOf(await api.login(signUp, organization_name));
-    this.#register.add(String(answer.body.id), token ?? '', naming);
+    this.#register.add({ id: String(answer.body.id), token: token ?? '', person: signUp }, naming);
   }
 
   async #insert(service: ServiceProcess, organization: Contested): Promise<void> {
@@ -121,10 +122,18 @@ class Race {
     if (isAcknowledged(answer)) namings.push({ name, begun, ended: performance.now() });
   }
 
+  /** What it must not do is leave a session in an organization that is being deleted. */
+  async #login({ api }: ServiceProcess, { person, namings }: Contested): Promise<void> {
+    this.#expectAnswer(await api.login(person, namings.at(-1)?.name), 'login');
+  }
+
+  /** Somebody signs in at the same time, on the other instance or on this one. */
   async #delete({ api }: ServiceProcess, organization: Contested): Promise<void> {
     if (organization.deletion === 'none') organization.deletion = 'asked';
+    const logins = this.#services.map((service) => this.#login(service, organization));
     const answer = this.#expectAnswer(await api.remove(organization.token), 'delete');
     if (isAcknowledged(answer)) organization.deletion = 'acknowledged';
+    await Promise.all(logins);
   }
 
   /** Taken names and deleted organizations are to be expected; but that nothing is known, is not. */

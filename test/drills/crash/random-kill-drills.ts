@@ -51,11 +51,13 @@ async function runRounds(
     const work = workers.map((worker) => worker.work(service, stop.signal));
     await delay(SHORTEST_MS + Math.random() * (LONGEST_MS - SHORTEST_MS));
     const next = await killAndRestart(victim, stage, mongod, service);
-    const restartedAt = next === service ? performance.now() : next.startedAt;
+    const restarted = next !== service;
+    const since = restarted ? next.startedAt : performance.now();
+    const allowance = restarted ? next.startDelayMs : 0;
     service = next;
     stop.abort();
     await Promise.all(work);
-    const { gapMs, findings } = await untilConsistent(db, restartedAt);
+    const { gapMs, findings } = await untilConsistent(db, since, allowance);
     log(`round ${round + 1}: killed ${victim}, consistent after ${Math.round(gapMs)} ms`);
     figures.rounds += 1;
     figures.gap(gapMs);

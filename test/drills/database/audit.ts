@@ -33,6 +33,12 @@ export async function audit(db: Db, ledger: Ledger, ...others: Ledger[]): Promis
   return found;
 }
 
+/** Adds the findings of one audit to those of another. */
+export function merge(into: Audit, { lost, ghosts }: Audit): void {
+  into.lost.push(...lost);
+  into.ghosts.push(...ghosts);
+}
+
 /** As {@link audit}, of the documents as one node alone has them. */
 export async function auditNode(node: MongodNode, db: Db, ledger: Ledger): Promise<Audit> {
   const client = new MongoClient(node.directUrl, { readPreference: 'secondaryPreferred' });

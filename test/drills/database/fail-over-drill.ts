@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Drill, DrillContext, DrillResult } from '../support/drill.ts';
-import { type Audit, audit, auditNode } from './audit.ts';
+import { type Audit, audit, auditNode, merge } from './audit.ts';
 import { DrillService } from './drill-service.ts';
 import { Load } from './load.ts';
 import { MongodSet } from './mongod-set.ts';
@@ -30,7 +30,7 @@ async function run({ short, log, mongodBinary }: DrillContext): Promise<DrillRes
     } finally {
       await load.stop();
     }
-    add(inBetween, await audit(service.db, ledger));
+    merge(inBetween, await audit(service.db, ledger));
     log(
       `${NAME} ${round}/${rounds}: ${ledger.acknowledged} acknowledged, gap ${ledger.longestGapMs} ms`,
     );
@@ -39,10 +39,10 @@ async function run({ short, log, mongodBinary }: DrillContext): Promise<DrillRes
   promise(longestGapMs <= GAP_LIMIT_MS, 'writes resume within 12 s', `${longestGapMs} ms`);
   const examined = await examine(service, ledger);
   await set.level();
-  for (const node of set.nodes) add(examined.audit, await auditNode(node, service.db, ledger));
+  for (const node of set.nodes) merge(examined.audit, await auditNode(node, service.db, ledger));
   const { settling } = examined;
   promise(settling.milliseconds <= SETTLE_LIMIT_MS, 'consistent within 5 s', settling.milliseconds);
-  add(examined.audit, inBetween);
+  merge(examined.audit, inBetween);
   const notes = [
     `16 writers; longest time without a write: ${longestGapMs} ms`,
     ledger.describeRefusals(),
@@ -73,9 +73,4 @@ async function failOver(set: MongodSet, service: DrillService, load: Load): Prom
 async function serverTime({ db }: DrillService): Promise<Date> {
   const { localTime } = await db.command({ hello: 1 });
   return localTime;
-}
-
-function add(to: Audit, { lost, ghosts }: Audit): void {
-  to.lost.push(...lost);
-  to.ghosts.push(...ghosts);
 }

@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ObjectId } from 'mongodb';
 import { AppError } from '../../../src/errors.ts';
 import type { TenantCollection } from '../../../src/tenants/tenant-collection.ts';
+import { untilTrue } from '../support/waiting.ts';
 import { type DrillService, kindOf } from './drill-service.ts';
 import { isUnknown, Ledger } from './ledger.ts';
 
@@ -9,6 +11,7 @@ const WRITERS = 16;
 const TENANTS = 4;
 /** After a refusal, as a polite client would; far less than `Retry-After` asks for, so that gaps are measured well. */
 const PAUSE_MS = 20;
+const RESUMPTION_LIMIT_MS = 60_000;
 const PASSWORD = 'correct horse battery staple';
 
 /** An organization of the drill, with a token of its owner. */
@@ -27,6 +30,8 @@ export type OpenCollection = (service: DrillService, id: ObjectId) => Promise<Te
 /** How a load differs from that of a usual drill. */
 export interface LoadOptions {
   open?: OpenCollection;
+  /** Bytes of incompressible text in each document; none by default. */
+  payloadBytes?: number;
   label?: string;
 }
 
@@ -42,24 +47,24 @@ export class Load {
   readonly tenants: readonly Tenant[];
   readonly #service: DrillService;
   readonly #open: OpenCollection;
+  readonly #payloadBytes: number;
   #stopping = false;
   #running: Promise<void>[] = [];
 
-  private constructor(service: DrillService, tenants: readonly Tenant[], open: OpenCollection) {
+  private constructor(service: DrillService, tenants: readonly Tenant[], options: LoadOptions) {
     this.#service = service;
     this.tenants = tenants;
-    this.#open = open;
+    this.#open = options.open ?? throughTheService;
+    this.#payloadBytes = options.payloadBytes ?? 0;
   }
 
   /** @param label - tells the organizations of one load from those of another */
-  static async prepare(
-    service: DrillService,
-    { open = throughTheService, label = 'Tenant' }: LoadOptions = {},
-  ): Promise<Load> {
+  static async prepare(service: DrillService, options: LoadOptions = {}): Promise<Load> {
+    const { label = 'Tenant' } = options;
     const tenants = await Promise.all(
       Array.from({ length: TENANTS }, (_, at) => signUpAndIn(service, `${label} ${at}`)),
     );
-    const load = new Load(service, tenants, open);
+    const load = new Load(service, tenants, options);
     for (const { id, name } of tenants) load.ledger.created(id, name);
     return load;
   }
@@ -84,9 +89,10 @@ export class Load {
 
   /** @returns when writes that are sent from now on are acknowledged */
   async nextWrite(): Promise<void> {
-    const { writes } = this.ledger;
-    // One per writer may have been acknowledged before.
-    while (this.ledger.writes <= writes + WRITERS) await delay(PAUSE_MS);
+    // One write of each writer may be on its way back.
+    const before = this.ledger.writes + WRITERS;
+    const acknowledged = async () => this.ledger.writes > before;
+    await untilTrue('writes are acknowledged', RESUMPTION_LIMIT_MS, acknowledged);
   }
 
   async #write(writer: number): Promise<void> {
@@ -97,7 +103,9 @@ export class Load {
       try {
         const collection = await this.#open(this.#service, ObjectId.createFromHexString(id));
         // Half of them with an `_id` made by the collection itself, which has to recognise its own after a lost answer.
-        await collection.insertMany([{ document, ...(sequence % 2 === 0 && { _id: document }) }]);
+        const payload = randomBytes(this.#payloadBytes / 2).toString('hex');
+        const _id = sequence % 2 === 0 ? { _id: document } : {};
+        await collection.insertMany([{ ..._id, document, payload }]);
         this.ledger.written(id, document);
       } catch (error) {
         this.ledger.refused(`write ${error instanceof AppError ? error.code : String(error)}`);

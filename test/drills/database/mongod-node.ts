@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Document, MongoClient } from 'mongodb';
+import { removeFolder, temporaryFolder, tracked } from '../support/drill-processes.ts';
+import { untilTrue } from '../support/waiting.ts';
 
 /** How a {@link MongodNode} differs from a standalone server in a temporary folder. */
 export interface MongodNodeOptions {
@@ -35,7 +35,7 @@ export class MongodNode implements AsyncDisposable {
 
   /** Starts a `mongod` on an empty folder. @returns when it answers */
   static async create(binary: string, options: MongodNodeOptions = {}): Promise<MongodNode> {
-    const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'tenantry-drill-')));
+    const folder = options.folder ?? (await temporaryFolder());
     await mkdir(join(folder, 'db'), { recursive: true });
     const node = new MongodNode(binary, await freePort(), folder, options);
     await node.start();
@@ -70,13 +70,10 @@ export class MongodNode implements AsyncDisposable {
       ],
       { stdio: 'ignore' },
     );
-    const killAtExit = () => void child.kill('SIGKILL');
-    process.once('exit', killAtExit);
     child.once('exit', () => {
-      process.off('exit', killAtExit);
       if (this.#child === child) this.#child = undefined;
     });
-    this.#child = child;
+    this.#child = tracked(child);
     await this.#answering();
   }
 
@@ -111,8 +108,7 @@ export class MongodNode implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
-    if (this.#options.folder === undefined)
-      await rm(this.#folder, { recursive: true, force: true });
+    if (this.#options.folder === undefined) await removeFolder(this.#folder);
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {
@@ -124,14 +120,10 @@ export class MongodNode implements AsyncDisposable {
   }
 
   async #answering(): Promise<void> {
-    const giveUpAt = Date.now() + START_LIMIT_MS;
-    while (Date.now() < giveUpAt) {
-      if (!this.running) throw new Error(`mongod ended at its start; see ${this.#folder}`);
-      const hello = await this.command({ hello: 1 }).catch(() => undefined);
-      if (hello !== undefined) return;
-      await delay(50);
-    }
-    throw new Error(`mongod does not answer on port ${this.port}`);
+    await untilTrue('mongod answers', START_LIMIT_MS, async () => {
+      if (!this.running) throw new Error('mongod ended at its start');
+      return (await this.command({ hello: 1 }).catch(() => undefined)) !== undefined;
+    });
   }
 }
 

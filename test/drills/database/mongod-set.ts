@@ -1,8 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Document } from 'mongodb';
+import { until, untilTrue } from '../support/waiting.ts';
 import { MongodNode } from './mongod-node.ts';
 
 const REPLICA_SET = 'drill';
+const WAIT_LIMIT_MS = 60_000;
 const PRIMARY = 1;
 const SECONDARY = 2;
 
@@ -37,15 +38,13 @@ export class MongodSet implements AsyncDisposable {
     return `mongodb://${hosts}/?replicaSet=${REPLICA_SET}`;
   }
 
-  /** @returns the node that takes writes, once there is one */
-  async primary(): Promise<MongodNode> {
-    for (;;) {
+  /** @returns the node that takes writes, once there is one and no other believes it does */
+  primary(): Promise<MongodNode> {
+    return until('there is a primary', WAIT_LIMIT_MS, async () => {
       const answers = await Promise.all(this.nodes.map((node) => helloOf(node)));
-      // An old primary may not know yet that there is a new one: the newest term tells.
       const primaries = this.nodes.filter((_, at) => answers[at]?.isWritablePrimary === true);
-      if (primaries.length === 1 && primaries[0] !== undefined) return primaries[0];
-      await delay(100);
-    }
+      return primaries.length === 1 ? primaries[0] : undefined;
+    });
   }
 
   /** @returns the nodes that follow the primary */
@@ -56,32 +55,35 @@ export class MongodSet implements AsyncDisposable {
 
   /** Makes one of the candidates the primary without waiting for the election timeout. */
   async elect(...candidates: readonly MongodNode[]): Promise<void> {
-    for (;;) {
+    await until('one is elected', WAIT_LIMIT_MS, async () => {
       for (const node of candidates) {
         const elected = await node.command({ replSetStepUp: 1 }).catch(() => undefined);
-        if (elected !== undefined) return;
+        if (elected !== undefined) return elected;
       }
-      await delay(50);
-    }
+    });
   }
 
   /** Waits for one primary and two secondaries. */
   async complete(): Promise<void> {
     const complete = [PRIMARY, SECONDARY, SECONDARY].join();
-    while (
-      (await this.#members())
-        .map(({ state }) => state)
-        .sort()
-        .join() !== complete
-    )
-      await delay(100);
+    await untilTrue('the set is complete', WAIT_LIMIT_MS, async () => {
+      const members = await this.#members();
+      return (
+        members
+          .map(({ state }) => state)
+          .sort()
+          .join() === complete
+      );
+    });
   }
 
   /** Waits until every node has all there is; for a set at rest. */
   async level(): Promise<void> {
     await this.complete();
-    while (new Set((await this.#members()).map(({ optime }) => String(optime?.ts))).size !== 1)
-      await delay(100);
+    await untilTrue('the nodes are level', WAIT_LIMIT_MS, async () => {
+      const members = await this.#members();
+      return new Set(members.map(({ optime }) => String(optime?.ts))).size === 1;
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { ObjectId } from 'mongodb';
 import { type Answer, type DrillService, kindOf } from './drill-service.ts';
 import type { Ledger } from './ledger.ts';
@@ -13,7 +14,8 @@ type Request = (service: DrillService, tenant: Tenant, ledger: Ledger) => Promis
 export const REQUESTS: Record<string, Request> = {
   'health/ready': (service) => service.request('GET', '/health/ready'),
   create: createWith({}),
-  'create with a key': (...all) => createWith({ 'idempotency-key': new ObjectId().toHexString() })(...all),
+  'create with a key': (...all) =>
+    createWith({ 'idempotency-key': new ObjectId().toHexString() })(...all),
   get: (service, { name }) =>
     service.request('GET', `/org/get?organization_name=${encodeURIComponent(name)}`),
   'get with a token': (service, { token }) => service.request('GET', '/org/get', { token }),
@@ -47,10 +49,11 @@ export function newName(): string {
   return `Asked ${new ObjectId().toHexString()}`;
 }
 
-/** An answer, and to what. */
-export interface NamedAnswer {
-  request: string;
-  answer: Answer;
+/** Answers to requests that were sent together. */
+export interface Answers {
+  all: { request: string; answer: Answer }[];
+  /** The longest this process, which is client and service at once, did not get to run meanwhile. In milliseconds. */
+  stalledMs: number;
 }
 
 /** Sends every kind of request at once, `copies` times. */
@@ -59,29 +62,37 @@ export async function askEverything(
   tenant: Tenant,
   ledger: Ledger,
   copies = 1,
-): Promise<NamedAnswer[]> {
-  const all = Array.from({ length: copies }, () => Object.entries(REQUESTS)).flat();
-  return Promise.all(
-    all.map(async ([request, send]) => ({ request, answer: await send(service, tenant, ledger) })),
+): Promise<Answers> {
+  const requests = Array.from({ length: copies }, () => Object.entries(REQUESTS)).flat();
+  const delay = monitorEventLoopDelay({ resolution: 10 });
+  delay.enable();
+  const all = await Promise.all(
+    requests.map(async ([request, send]) => ({
+      request,
+      answer: await send(service, tenant, ledger),
+    })),
   );
+  delay.disable();
+  return { all, stalledMs: Math.round(delay.max / 1e6) };
 }
 
 /**
- * Holds answers to the guarantee for a database that is away: 503 with `Retry-After`, as a problem, in time.
+ * Holds answers to the guarantee for a database that is away: 503 with `Retry-After`, as a problem, in time. Time in which
+ * the machine did not let this process run does not count.
  *
  * @returns the slowest answer, in milliseconds
  * @throws BrokenPromiseError
  */
-export function expectUnavailable(answers: readonly NamedAnswer[]): number {
-  for (const { request, answer } of answers) {
+export function expectUnavailable({ all, stalledMs }: Answers): number {
+  for (const { request, answer } of all) {
     const { status, headers, milliseconds } = answer;
-    const seen = `${request}: ${kindOf(answer)} after ${milliseconds} ms`;
+    const seen = `${request}: ${kindOf(answer)} after ${milliseconds} ms, stalled for ${stalledMs} ms`;
     promise(status === 503, 'a database that is away is a 503', seen);
     promise(headers.has('retry-after'), 'a 503 says when to try again', seen);
     // Readiness has a body of its own, for orchestrators.
     const type = request === 'health/ready' ? 'application/json' : 'application/problem+json';
     promise(headers.get('content-type')?.startsWith(type) === true, `answers are ${type}`, seen);
-    promise(milliseconds <= ANSWER_LIMIT_MS, 'an answer comes within 3 s', seen);
+    promise(milliseconds <= ANSWER_LIMIT_MS + stalledMs, 'an answer comes within 3 s', seen);
   }
-  return Math.max(...answers.map(({ answer }) => answer.milliseconds));
+  return Math.max(...all.map(({ answer }) => answer.milliseconds));
 }

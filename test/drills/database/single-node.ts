@@ -1,15 +1,13 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import type { Topology } from '../support/drill.ts';
+import type { SingleNodeTopology } from '../support/drill-mongod.ts';
+import { untilTrue } from '../support/waiting.ts';
 import { MongodNode, type MongodNodeOptions } from './mongod-node.ts';
-
-export type SingleTopology = Exclude<Topology, 'three-node replica set'>;
 
 const REPLICA_SET = 'drill';
 
 /** Starts one `mongod`, alone or as a replica set of its own. @returns it, taking writes, and how clients reach it */
 export async function startSingle(
   binary: string,
-  topology: SingleTopology,
+  topology: SingleNodeTopology,
   options: MongodNodeOptions = {},
 ): Promise<{ node: MongodNode; url: string }> {
   if (topology === 'standalone') {
@@ -19,6 +17,8 @@ export async function startSingle(
   const node = await MongodNode.create(binary, { ...options, replicaSet: REPLICA_SET });
   const members = [{ _id: 0, host: node.address }];
   await node.command({ replSetInitiate: { _id: REPLICA_SET, members } });
-  while ((await node.command({ hello: 1 })).isWritablePrimary !== true) await delay(20);
+  await untilTrue('it is the primary', 30_000, async () => {
+    return (await node.command({ hello: 1 })).isWritablePrimary === true;
+  });
   return { node, url: `mongodb://${node.address}/?replicaSet=${REPLICA_SET}` };
 }

@@ -8,12 +8,16 @@ import { untilTrue } from './waiting.ts';
 
 const CHILD = fileURLToPath(new URL('./service-child.ts', import.meta.url));
 const FAULT_LIMIT_MS = 20_000;
+/** What a process takes to listen on two idle cores, and a little more. */
+const USUAL_START_MS = 1_500;
 const NO_ANSWER: Reply = { ok: false, code: 'no_answer' };
 
 /** One instance of the service in a process of its own. */
 export class ServiceProcess implements AsyncDisposable {
   /** When it was started, by `performance.now()`. */
   readonly startedAt: number;
+  /** How much longer than usual it took to listen, in milliseconds: that is the machine being busy, not the service. */
+  readonly startDelayMs: number;
   readonly api: ServiceApi;
   /** Settles when the process is gone. */
   readonly exited: Promise<void>;
@@ -24,6 +28,7 @@ export class ServiceProcess implements AsyncDisposable {
   private constructor(child: ChildProcess, port: number, startedAt: number) {
     this.#child = child;
     this.startedAt = startedAt;
+    this.startDelayMs = Math.max(0, performance.now() - startedAt - USUAL_START_MS);
     this.api = new ServiceApi(`http://127.0.0.1:${port}`);
     child.on('message', (message: ToParent) => {
       if ('reply' in message) this.#waiting.get(message.id)?.(message.reply);

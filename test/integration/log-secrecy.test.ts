@@ -1,0 +1,63 @@
+import { Writable } from 'node:stream';
+import pino from 'pino';
+import { expect, test } from 'vitest';
+import { apiOf, bearer } from '../support/api.ts';
+import {
+  expectStatus,
+  signUpAndIn,
+  someSignUp,
+  startTestService,
+} from '../support/test-service.ts';
+
+test('the log says what happened, and holds no password, token or hash', async () => {
+  const lines: string[] = [];
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+  await using service = await startTestService({ logger: pino({ level: 'trace' }, stream) });
+  const api = apiOf(service);
+  const password = 'first-secret-passphrase';
+  const wrong = 'wrong-secret-passphrase';
+  const fresh = 'fresh-secret-passphrase';
+  const acme = await signUpAndIn(service, { password });
+  const { email, organization_name } = acme.signUp;
+
+  const key = { headers: { 'idempotency-key': 'secret-idempotency-key' } };
+  expectStatus(await api.create(someSignUp({ password }), key), 201);
+  expectStatus(await api.create({ email, password, organization_name: 7 }), 422);
+  expectStatus(await api.create({ email, organization_name, password: `${wrong}\0` }), 422);
+  expectStatus(await api.create(someSignUp({ email, password: wrong })), 409);
+  expectStatus(await api.login({ email, password: wrong }), 401);
+  expectStatus(await api.loginByForm({ username: email, password }), 200);
+  const url = `/org/get?organization_name=x&token=${acme.tokens.access_token}`;
+  expectStatus(await service.app.inject({ url }), 400);
+  expectStatus(await service.app.inject({ url: `${url}%zz` }), 400);
+  expectStatus(await api.update({ password: fresh }, { headers: acme.auth }), 200);
+  const pair = expectStatus(await api.refresh(acme.tokens.refresh_token), 200).json();
+  service.clock.advance(60_000);
+  expectStatus(await api.refresh(acme.tokens.refresh_token), 401);
+  expectStatus(await api.get(undefined, bearer(pair)), 401);
+  // A failure that nobody foresaw is logged with all there is to know of it.
+  await service.db.collection('admins').updateOne({ email }, { $set: { password: 'broken' } });
+  expectStatus(await api.login({ email, password: fresh }), 500);
+
+  const log = lines.join('');
+  expect(log).toContain('unexpected error');
+  expect(log).toContain('POST /admin/login 401');
+  for (const secret of [
+    password,
+    wrong,
+    fresh,
+    'secret-idempotency-key',
+    acme.tokens.access_token,
+    acme.tokens.refresh_token,
+    pair.access_token,
+    pair.refresh_token,
+    '$2b$',
+    service.settings.jwtSecret,
+  ])
+    expect(log).not.toContain(secret);
+});
