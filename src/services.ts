@@ -40,7 +40,7 @@ export const MASTER_COLLECTIONS = [
 ] as const;
 
 /** How often this instance looks for operations that another one left unfinished. */
-const RECOVERY_INTERVAL_MS = 1_000;
+const RECOVERY_INTERVAL_MS = 500;
 /** How often the registry and the collections are compared. */
 const RECONCILIATION_INTERVAL_MS = 10 * 60 * 1_000;
 

@@ -46,8 +46,11 @@ const VISIBLE_STATES: OrganizationState[] = [...SERVING_STATES, 'suspended'];
 /** How often a name may be given up just after it was in the way, before a write of it is given up as well. */
 const MAX_ATTEMPTS = 10;
 
-/** How long an operation belongs to the instance that runs it, unless it renews. */
-export const LEASE_MS = 3_000;
+/**
+ * How long an operation belongs to the instance that runs it, unless it renews. What is left of it when an instance dies
+ * is most of the time until recovery, which is promised within 5 s. Losing it while alive does no harm.
+ */
+export const LEASE_MS = 2_000;
 
 /** The operation for which a registry document may be changed, and which of those that took it up may do so. */
 export interface OperationClaim {
