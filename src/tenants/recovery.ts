@@ -93,7 +93,8 @@ export class Recovery {
       );
       return true;
     } catch (error) {
-      if (error instanceof OperationLostError) return true;
+      // Another instance ends it, and logs and counts it.
+      if (error instanceof OperationLostError) return false;
       logger.error(
         { ...context, err: error },
         'could not end an interrupted operation; will try again',

@@ -5,6 +5,8 @@ import { OrganizationBusyError, OrganizationNotFoundError } from '../registry/re
 import { FenceMissError, runFenced } from './fence.ts';
 
 const DUPLICATE_KEY = 11000;
+/** A rename or drop ends the queries that are under way on the collection. */
+const QUERY_PLAN_KILLED = 175;
 /** Renames that may overtake a command, without its getting anywhere, before it gives up. */
 const MAX_MOVES = 10;
 
@@ -105,12 +107,13 @@ export class TenantCollection {
       try {
         return await this.#attempt(build, options);
       } catch (error) {
-        if (!(error instanceof FenceMissError)) throw error;
-        if (error.actual === null) throw new OrganizationNotFoundError();
+        const miss = missOf(error, options);
+        if (miss === undefined) throw error;
+        if (miss.actual === null) throw new OrganizationNotFoundError();
         if (moves === MAX_MOVES) throw new OrganizationBusyError();
-        options.onMove?.(error.done);
-        moves = error.done > 0 ? 0 : moves + 1;
-        this.#reference = { ...this.#reference, name: error.actual };
+        options.onMove?.(miss.done);
+        moves = miss.done > 0 ? 0 : moves + 1;
+        this.#reference = { ...this.#reference, name: miss.actual ?? this.#reference.name };
       }
     }
   }
@@ -124,6 +127,19 @@ export class TenantCollection {
       return this.#run(this.#client.db(database), uuid, build(name), { write });
     });
   }
+}
+
+/** What there is to follow: the collection is somewhere else, or was taken away while it was being read. */
+function missOf(error: unknown, { write }: CommandOptions): Miss | undefined {
+  if (error instanceof FenceMissError) return error;
+  const killed = error instanceof MongoServerError && error.code === QUERY_PLAN_KILLED;
+  return killed && !write ? { actual: undefined, done: 0 } : undefined;
+}
+
+interface Miss {
+  /** Undefined when only another attempt can tell. */
+  actual: string | null | undefined;
+  done: number;
 }
 
 interface CommandOptions {

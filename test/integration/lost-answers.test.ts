@@ -1,5 +1,5 @@
 import { MongoNetworkError } from 'mongodb';
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { expectProblem } from '../support/api.ts';
 import { Cluster, type Instance } from '../support/cluster.ts';
 import { contradictions } from '../support/database-truth.ts';
@@ -11,6 +11,9 @@ import {
   type Scenario,
   updateOfEverything,
 } from '../support/lifecycle-scenarios.ts';
+
+// A test goes through every instant of an operation.
+vi.setConfig({ testTimeout: 120_000 });
 
 let cluster: Cluster;
 let other: Instance;
@@ -86,7 +89,7 @@ describe.for(CASES)('$scenario.name', ({ scenario, writes, done, absent }) => {
       await cluster.empty();
       // Past the time for which a count of collections is good.
       cluster.clock.advance(2_000);
-      const attempt = await scenario.prepare(cluster, other);
+      const attempt = await scenario.prepare(other);
       losing.write = write;
       const answer = await attempt.act(instance);
       expect(losing.lost).toBe(write <= writes);
@@ -102,7 +105,7 @@ describe.for(CASES)('$scenario.name', ({ scenario, writes, done, absent }) => {
       Array.from({ length: writes }, async (_, at) => {
         const losing = new Losing();
         const instance = await losingInstance(losing);
-        const attempt = await scenario.prepare(cluster, other);
+        const attempt = await scenario.prepare(other);
         losing.lasting = true;
         losing.write = at + 1;
         return { attempt, answer: await attempt.act(instance) };

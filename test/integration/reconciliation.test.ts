@@ -1,10 +1,14 @@
 import { ObjectId, UUID } from 'mongodb';
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ReconciliationReport } from '../../src/tenants/reconciliation.ts';
 import { Cluster, type Instance } from '../support/cluster.ts';
 import { contradictions, tenantCollections, uuidOf } from '../support/database-truth.ts';
-import { gist, SCENARIOS, stopAt } from '../support/lifecycle-scenarios.ts';
+import { gist } from '../support/gist.ts';
+import { SCENARIOS, stopAt } from '../support/lifecycle-scenarios.ts';
 import { expectStatus, signUpAndIn, someSignUp } from '../support/test-service.ts';
+
+// A test goes through every instant of an operation.
+vi.setConfig({ testTimeout: 120_000 });
 
 let cluster: Cluster;
 let service: Instance;
@@ -218,7 +222,7 @@ test.for(SCENARIOS)(
     const other = await cluster.instance();
     for (const instant of scenario.instants) {
       await cluster.empty();
-      const attempt = await scenario.prepare(cluster, service);
+      const attempt = await scenario.prepare(service);
       await stopAt(other, instant, attempt);
       const before = await cluster.contents();
       await expectReport({});

@@ -2,15 +2,14 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { expectProblem } from '../support/api.ts';
 import { Cluster, type Instance } from '../support/cluster.ts';
 import { contradictions, tenantCollections, uuidOf } from '../support/database-truth.ts';
+import { gist, withoutSessions } from '../support/gist.ts';
 import {
   type Attempt,
   createWithNewAccount,
   deletion,
-  gist,
   stopAt,
   updateOfEverything,
   updateWithoutMove,
-  withoutSessions,
 } from '../support/lifecycle-scenarios.ts';
 import { expectStatus, someSignUp } from '../support/test-service.ts';
 
@@ -54,7 +53,7 @@ async function foreignCollection(name: string): Promise<() => Promise<unknown>> 
 
 describe('a collection of somebody else', () => {
   test('is left alone when the creation it is in the way of is undone', async () => {
-    const attempt = await createWithNewAccount.prepare(cluster, second);
+    const attempt = await createWithNewAccount.prepare(second);
     const answer = await stopAt(first, { point: 'create:reserved' }, attempt);
     const assertUntouched = await foreignCollection(attempt.target);
     await recover();
@@ -67,7 +66,7 @@ describe('a collection of somebody else', () => {
   test.for(['update:reserved', 'update:credentials-changed', 'update:sessions-ended'] as const)(
     'undoes the update it is in the way of, credentials included: crashed at %s',
     async (point) => {
-      const attempt = await updateOfEverything.prepare(cluster, second);
+      const attempt = await updateOfEverything.prepare(second);
       const answer = await stopAt(first, { point }, attempt);
       const assertUntouched = await foreignCollection(attempt.target);
       await recover();
@@ -88,7 +87,7 @@ describe('a collection of somebody else', () => {
   );
 
   test('that comes after a rename is not in its way', async () => {
-    const attempt = await updateOfEverything.prepare(cluster, second);
+    const attempt = await updateOfEverything.prepare(second);
     await stopAt(first, { point: 'update:collection-renamed' }, attempt);
     const assertUntouched = await foreignCollection(`org_${attempt.was.organization_name}`);
     await recover();
@@ -99,7 +98,7 @@ describe('a collection of somebody else', () => {
 
   /** A view is no collection, so looking for one does not find it: it is met half-way. */
   test('undoes an update half-way without a crash as well', async () => {
-    const attempt = await updateWithoutMove.prepare(cluster, second);
+    const attempt = await updateWithoutMove.prepare(second);
     const { organization_name, email } = someSignUp();
     const target = `org_${organization_name.toLowerCase().replaceAll(' ', '_')}`;
     await cluster.db.createCollection(target, { viewOn: 'admins' });
@@ -114,7 +113,7 @@ describe('a collection of somebody else', () => {
 
 describe('what else happens before an update is recovered', () => {
   test('the e-mail address goes to somebody else: all of it is undone', async () => {
-    const attempt = await updateOfEverything.prepare(cluster, second);
+    const attempt = await updateOfEverything.prepare(second);
     await stopAt(first, { point: 'update:reserved' }, attempt);
     const { email } = attempt.signUp;
     const payload = someSignUp({ email });
@@ -128,7 +127,7 @@ describe('what else happens before an update is recovered', () => {
   });
 
   test('credentials not changed yet are changed by another request: that one lasts', async () => {
-    const attempt = await updateOfEverything.prepare(cluster, second);
+    const attempt = await updateOfEverything.prepare(second);
     await stopAt(first, { point: 'update:reserved' }, attempt);
     const { email } = someSignUp();
     expectStatus(await update(attempt, { email }), 200);
@@ -138,7 +137,7 @@ describe('what else happens before an update is recovered', () => {
   });
 
   test('credentials already changed are changed again: both last', async () => {
-    const attempt = await updateOfEverything.prepare(cluster, second);
+    const attempt = await updateOfEverything.prepare(second);
     await stopAt(first, { point: 'update:credentials-changed' }, attempt);
     expectStatus(await update(attempt, { password: 'a still newer one' }), 200);
     await recover();
@@ -147,7 +146,7 @@ describe('what else happens before an update is recovered', () => {
   });
 
   test('a change that looks like its own is not taken back with it', async () => {
-    const attempt = await updateOfEverything.prepare(cluster, second);
+    const attempt = await updateOfEverything.prepare(second);
     await stopAt(first, { point: 'update:reserved' }, attempt);
     const { email } = attempt.signUp;
     expectStatus(await update(attempt, { email }), 200);
@@ -157,7 +156,7 @@ describe('what else happens before an update is recovered', () => {
   });
 
   test('the collection is dropped by hand: the update ends, and the loss is reported', async () => {
-    const attempt = await updateOfEverything.prepare(cluster, second);
+    const attempt = await updateOfEverything.prepare(second);
     await stopAt(first, { point: 'update:reserved' }, attempt);
     for (const name of await tenantCollections(cluster.db)) await cluster.db.dropCollection(name);
     await recover();
@@ -168,7 +167,7 @@ describe('what else happens before an update is recovered', () => {
 });
 
 test('a deletion whose collection was dropped by hand comes to its end', async () => {
-  const attempt = await deletion.prepare(cluster, second);
+  const attempt = await deletion.prepare(second);
   await stopAt(first, { point: 'delete:marked' }, attempt);
   await cluster.db.dropCollection(attempt.target);
   await recover();
@@ -200,14 +199,10 @@ test('two organizations of one person, deleted side by side by instances that cr
 });
 
 test('an operation that cannot be ended is logged, keeps none of the others, and is tried again', async () => {
-  const attempt = await deletion.prepare(cluster, second);
+  const attempt = await deletion.prepare(second);
   await stopAt(first, { point: 'delete:marked' }, attempt);
   const another = await cluster.instance();
-  await stopAt(
-    another,
-    { point: 'create:reserved' },
-    await createWithNewAccount.prepare(cluster, second),
-  );
+  await stopAt(another, { point: 'create:reserved' }, await createWithNewAccount.prepare(second));
   const failing = await cluster.instance({
     faults: async (point) => {
       if (point === 'delete:collection-dropped') throw new Error('a bug');

@@ -1,16 +1,18 @@
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import { Cluster, type Instance } from '../support/cluster.ts';
 import type { Instant } from '../support/crash.ts';
+import { gist, withoutSessions } from '../support/gist.ts';
 import {
   type Attempt,
   createWithNewAccount,
   deletion,
-  gist,
   type Scenario,
   stopAt,
   updateOfEverything,
-  withoutSessions,
 } from '../support/lifecycle-scenarios.ts';
+
+// A test goes through every instant of an operation.
+vi.setConfig({ testTimeout: 120_000 });
 
 let cluster: Cluster;
 let first: Instance;
@@ -72,7 +74,7 @@ test.for(CASES)(
   async ({ scenario, instant, happens = async () => {}, undone }) => {
     for (let reply = 1; ; reply += 1) {
       await cluster.empty();
-      const attempt = await scenario.prepare(cluster, third);
+      const attempt = await scenario.prepare(third);
       await stopAt(first, instant, attempt);
       await happens(attempt);
       const foreign = undone && scenario.kind === 'update' ? { [attempt.target]: [] } : {};

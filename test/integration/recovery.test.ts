@@ -2,11 +2,11 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vi
 import { FAULT_POINTS } from '../../src/tenants/lifecycle/fault-points.ts';
 import { Cluster, type Instance } from '../support/cluster.ts';
 import { contradictions } from '../support/database-truth.ts';
+import { gist } from '../support/gist.ts';
 import {
   type Attempt,
   createWithNewAccount,
   deletion,
-  gist,
   type Scenario,
   stopAt,
   updateOfEverything,
@@ -49,9 +49,10 @@ test('the scenarios come by every fault point', () => {
 
 describe('a crash leaves nothing half done', () => {
   test.for(CASES)('$title', async ({ scenario, instant, committed }) => {
-    const attempt = await scenario.prepare(cluster, second);
+    const attempt = await scenario.prepare(second);
     await stopAt(first, instant, attempt);
 
+    await cluster.prolongLeases();
     const left = await cluster.contents();
     expect(await second.services.recovery.recoverExpired(), 'while the lease runs').toBe(0);
     expect(await cluster.contents()).toEqual(left);
@@ -85,8 +86,7 @@ async function crashOneOfEach(): Promise<void> {
   for (const scenario of SCENARIOS) {
     const instance = await cluster.instance();
     const [instant] = scenario.instants;
-    if (instant !== undefined)
-      await stopAt(instance, instant, await scenario.prepare(cluster, third));
+    if (instant !== undefined) await stopAt(instance, instant, await scenario.prepare(third));
   }
 }
 
@@ -133,7 +133,7 @@ describe('a lease', () => {
 
   test('is renewed for as long as its operation runs', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    const attempt = await deletion.prepare(cluster, second);
+    const attempt = await deletion.prepare(second);
     const waiting = Promise.withResolvers<void>();
     const slow = await cluster.instance({ faults: () => waiting.promise });
     const running = attempt.act(slow);

@@ -61,3 +61,24 @@ test('an _id that is undefined counts as missing', async () => {
   await collection.insertMany([{ _id: undefined, n: 1 }]);
   expect(await collection.find({}, 1)).toEqual([{ _id: expect.any(ObjectId), n: 1 }]);
 });
+
+test('a query that a rename has ended is made again under the new name', async () => {
+  await using service = await startTestService();
+  const { organization, auth } = await signUpAndIn(service);
+  const id = ObjectId.createFromHexString(organization.id);
+  const reference = collectionReference(await service.services.organizations.findServing(id));
+  if (reference === undefined) throw new Error('the organization has no collection');
+  let renamed = false;
+  const renaming: CommandRunner = async (...command) => {
+    if (renamed) return runFenced(...command);
+    renamed = true;
+    const payload = { organization_name: `New ${organization.organization_name}` };
+    await service.app.inject({ method: 'PUT', url: '/org/update', headers: auth, payload });
+    // As MongoDB 6.0 says it, of a query that has yielded to the rename.
+    const message = 'PlanExecutor error during aggregation :: caused by :: collection renamed';
+    throw new MongoServerError({ message, code: 175 });
+  };
+  const collection = new TenantCollection(service.client, reference, renaming);
+  expect(await collection.count()).toBe(0);
+  expect(collection.name).toMatch(/^org_new_/);
+});

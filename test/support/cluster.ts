@@ -89,13 +89,13 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** Lets the leases of every operation under way run out, as time does. */
-  async expireLeases(): Promise<void> {
-    await this.db
-      .collection('organizations')
-      .updateMany(
-        { operation: { $exists: true } },
-        { $set: { 'operation.lease_expires_at': new Date(0) } },
-      );
+  expireLeases(): Promise<void> {
+    return this.#setLeases(new Date(0));
+  }
+
+  /** Keeps them from running out, however slow the machine is. */
+  prolongLeases(): Promise<void> {
+    return this.#setLeases(new Date(Date.now() + 3_600_000));
   }
 
   /** Every document of every collection. */
@@ -113,6 +113,15 @@ export class Cluster implements AsyncDisposable {
         own.includes(name) ? this.db.collection(name).deleteMany({}) : this.db.dropCollection(name),
       ),
     );
+  }
+
+  async #setLeases(end: Date): Promise<void> {
+    await this.db
+      .collection('organizations')
+      .updateMany(
+        { operation: { $exists: true } },
+        { $set: { 'operation.lease_expires_at': end } },
+      );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -34,7 +34,9 @@ export class Interleaving {
   };
 
   /** @returns the results, when all have ended */
-  async run<T>(operations: Readonly<Record<string, () => Promise<T>>>): Promise<T[]> {
+  readonly run = async <T>(
+    operations: Readonly<Record<string, () => Promise<T>>>,
+  ): Promise<T[]> => {
     const strands: Strand[] = [];
     const results = Object.entries(operations).map(([name, operation]) => {
       const strand = { name, waiting: 0, ended: false };
@@ -51,7 +53,7 @@ export class Interleaving {
       if (strands.every(({ ended }) => ended)) return Promise.all(results);
       await this.#scheduler.waitNext(1);
     }
-  }
+  };
 
   async #runStrand<T>(strand: Strand, operation: () => Promise<T>): Promise<T> {
     await this.#turn(strand, 'start');

@@ -85,11 +85,16 @@ export interface Observation {
   owner: string;
   name: string;
   documents: readonly string[];
+  /** Its owner's, where somebody has tried it out. */
+  password?: string | undefined;
 }
 
 export function observationOf(model: Model): Observation[] {
   return [...model.values()]
-    .map(({ owner, name, documents }) => ({ owner, name: name.display, documents }))
+    .map(({ owner, name, documents, password }) => ({
+      ...{ owner, name: name.display, documents },
+      password,
+    }))
     .sort(byOwner);
 }
 

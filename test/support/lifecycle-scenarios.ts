@@ -1,14 +1,12 @@
 import type { LightMyRequestResponse } from 'fastify';
-import { type Db, type Document, ObjectId } from 'mongodb';
 import { expect } from 'vitest';
 import type { FaultPoint } from '../../src/tenants/lifecycle/fault-points.ts';
-import type { Cluster, Instance } from './cluster.ts';
+import type { Instance } from './cluster.ts';
 import type { Instant } from './crash.ts';
-import { contentsOf, uuidOf } from './database-truth.ts';
-import { expectStatus, type SignedUp, signUpAndIn, someSignUp } from './test-service.ts';
-
-export type Contents = Record<string, Document[]>;
-type SignUp = ReturnType<typeof someSignUp>;
+import { uuidOf } from './database-truth.ts';
+import { type Contents, gist, grownBy } from './gist.ts';
+import { addMember, anOrganization, type SignUp, signsIn } from './organizations.ts';
+import { signUpAndIn, someSignUp } from './test-service.ts';
 
 /** One lifecycle operation about to happen, in a database that holds other things as well. */
 export interface Attempt {
@@ -37,7 +35,7 @@ export interface Scenario {
   recovered: 'undone' | 'finished';
   /** Every fault point it reaches, in order; `visit` where it comes by more than once. */
   instants: readonly Extract<Instant, { point: FaultPoint }>[];
-  prepare(cluster: Cluster, by: Instance): Promise<Attempt>;
+  prepare(by: Instance): Promise<Attempt>;
 }
 
 const at = (...points: FaultPoint[]) => points.map((point) => ({ point }));
@@ -57,7 +55,7 @@ export const createWithNewAccount: Scenario = {
   kind: 'create',
   recovered: 'undone',
   instants: CREATION,
-  prepare: async (cluster, by) => creation(cluster, by, someSignUp()),
+  prepare: async (by) => creation(by, someSignUp()),
 };
 
 export const createWithExistingAccount: Scenario = {
@@ -65,16 +63,16 @@ export const createWithExistingAccount: Scenario = {
   kind: 'create',
   recovered: 'undone',
   instants: CREATION,
-  prepare: async (cluster, by) => {
+  prepare: async (by) => {
     const { signUp } = await signUpAndIn(by);
     const { email, password } = signUp;
-    return creation(cluster, by, someSignUp({ email, password }));
+    return creation(by, someSignUp({ email, password }));
   },
 };
 
-async function creation(cluster: Cluster, by: Instance, signUp: SignUp) {
-  await someoneElse(by);
-  const before = await gist(cluster.db);
+async function creation(by: Instance, signUp: SignUp) {
+  await anOrganization(by);
+  const before = await gist(by.db);
   const accounts = before.admins?.filter(({ email }) => email === signUp.email).length ?? 0;
   return {
     before,
@@ -85,7 +83,7 @@ async function creation(cluster: Cluster, by: Instance, signUp: SignUp) {
     names: { held: signUp.organization_name },
     act: ({ app }: Instance) => app.inject({ method: 'POST', url: '/org/create', payload: signUp }),
     assertDone: async () => {
-      const after = await gist(cluster.db);
+      const after = await gist(by.db);
       expect(grownBy(before, after)).toEqual({
         [collectionName(signUp.organization_name)]: 0,
         organizations: 1,
@@ -108,9 +106,9 @@ export const updateOfEverything: Scenario = {
     'update:collection-renamed',
     'update:committed',
   ),
-  prepare: (cluster, by) => {
+  prepare: (by) => {
     const { organization_name, email, password } = someSignUp({ password: 'a new password 4711' });
-    return update(cluster, by, { organization_name, email, password, external_id: email });
+    return update(by, { organization_name, email, password, external_id: email });
   },
 };
 
@@ -119,7 +117,7 @@ export const updateWithoutMove: Scenario = {
   kind: 'update',
   recovered: 'finished',
   instants: at('update:reserved', 'update:credentials-changed', 'update:committed'),
-  prepare: (cluster, by) => update(cluster, by, { email: someSignUp().email }),
+  prepare: (by) => update(by, { email: someSignUp().email }),
 };
 
 export const rename: Scenario = {
@@ -127,19 +125,17 @@ export const rename: Scenario = {
   kind: 'update',
   recovered: 'finished',
   instants: at('update:reserved', 'update:collection-renamed', 'update:committed'),
-  prepare: (cluster, by) =>
-    update(cluster, by, { organization_name: someSignUp().organization_name }),
+  prepare: (by) => update(by, { organization_name: someSignUp().organization_name }),
 };
 
 async function update(
-  cluster: Cluster,
   by: Instance,
   change: Partial<Record<'organization_name' | 'email' | 'password' | 'external_id', string>>,
 ): Promise<Attempt> {
-  await someoneElse(by);
-  const { signUp, organization, auth } = await withDocuments(by, await signUpAndIn(by));
+  await anOrganization(by);
+  const { signUp, organization, auth } = await anOrganization(by);
   await signsIn(by, signUp);
-  const { app, db } = { app: by.app, db: cluster.db };
+  const { app, db } = by;
   const held = change.organization_name ?? organization.organization_name.toUpperCase();
   const payload = { metadata: { plan: 'gold' }, ...change, organization_name: held };
   const { email: newEmail, password: newPassword, ...own } = payload;
@@ -189,21 +185,21 @@ export const deletion: Scenario = {
     { point: 'delete:membership-removed', visit: 2 },
     ...at('delete:removed'),
   ],
-  prepare: async (cluster, by) => {
-    const { signUp: elsewhere } = await someoneElse(by);
+  prepare: async (by) => {
+    const { signUp: elsewhere } = await anOrganization(by);
     const { email, password } = elsewhere;
-    const done = await gist(cluster.db);
-    const doomed = await withDocuments(by, await signUpAndIn(by, { email, password }));
+    const done = await gist(by.db);
+    const doomed = await anOrganization(by, { email, password });
     await addMember(by, doomed);
     return {
-      before: await gist(cluster.db),
+      before: await gist(by.db),
       signUp: doomed.signUp,
       was: doomed.signUp,
       auth: doomed.auth,
       target: doomed.organization.collection_name,
       names: { held: elsewhere.organization_name, freed: doomed.signUp.organization_name },
       act: ({ app }) => app.inject({ method: 'DELETE', url: '/org/delete', headers: doomed.auth }),
-      assertDone: async () => expect(await gist(cluster.db)).toEqual(done),
+      assertDone: async () => expect(await gist(by.db)).toEqual(done),
     };
   },
 };
@@ -230,71 +226,6 @@ export async function stopAt(
   const course = await instance.stopper.during(instant, () => act(instance));
   if (course.kind === 'ended') throw new Error(`ended without it: ${course.result.body}`);
   return course.wakeUp;
-}
-
-/** Whom nothing of it may touch. */
-async function someoneElse(by: Instance): Promise<SignedUp> {
-  return withDocuments(by, await signUpAndIn(by));
-}
-
-async function withDocuments({ services }: Instance, signedUp: SignedUp): Promise<SignedUp> {
-  const id = ObjectId.createFromHexString(signedUp.organization.id);
-  const collection = await services.tenantCollection(id);
-  await collection.insertMany([{ of: signedUp.signUp.organization_name }, { n: 2 }]);
-  return signedUp;
-}
-
-/** Somebody with an account joins, and has a session. Until there are invitations, by hand. */
-async function addMember(by: Instance, { organization }: SignedUp): Promise<void> {
-  const { db } = by;
-  const joining = await signUpAndIn(by);
-  const account = await db.collection('admins').findOne({ email: joining.signUp.email });
-  if (account === null) throw new Error('the account does not exist');
-  const own = { organization_id: ObjectId.createFromHexString(joining.organization.id) };
-  const joined = { organization_id: ObjectId.createFromHexString(organization.id) };
-  await db.collection('memberships').updateOne(own, { $set: { ...joined, role: 'admin' } });
-  await db.collection('sessions').updateOne(own, { $set: joined });
-  await db
-    .collection('admins')
-    .updateOne({ _id: account._id }, { $set: { last_organization_id: joined.organization_id } });
-  await db.collection('organizations').deleteOne({ _id: own.organization_id });
-  await db.dropCollection(joining.organization.collection_name);
-}
-
-async function signsIn({ app }: Instance, signUp: SignUp): Promise<void> {
-  expectStatus(await app.inject({ method: 'POST', url: '/admin/login', payload: signUp }), 200);
-}
-
-/**
- * What a database holds, without what the service keeps for itself and what reading and signing in leave behind: how often
- * something was changed, by which operation, which organization was used last.
- */
-export async function gist(db: Db): Promise<Contents> {
-  const { organizations = [], admins = [], ...rest } = await contentsOf(db);
-  return {
-    ...rest,
-    organizations: organizations.map(
-      ({ version, last_operation_id, last_undone_operation_id, updated_at, ...one }) => one,
-    ),
-    admins: admins.map(
-      ({ membership_version, credential_changes, updated_at, last_organization_id, ...one }) => one,
-    ),
-  };
-}
-
-/** The same without sessions: a new password ends them for good, whatever comes of the rest. */
-export function withoutSessions({ sessions, ...contents }: Contents): Contents {
-  return contents;
-}
-
-function grownBy(before: Contents, after: Contents): Record<string, number> {
-  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
-  return Object.fromEntries(
-    [...names].flatMap((name) => {
-      const [then, now] = [before[name]?.length, after[name]?.length];
-      return then === now ? [] : [[name, (now ?? Number.NaN) - (then ?? 0)]];
-    }),
-  );
 }
 
 function collectionName(organizationName: string): string {

@@ -41,7 +41,6 @@ async function run({ log, mongodBinary }: DrillContext): Promise<DrillResult> {
     await load.stop();
   }
   const survived = node.running ? 'mongod went on' : 'mongod ended';
-  console.error([...ledger.refusals]);
   log(`${survived}; ${ledger.describeRefusals()}`);
   await node.kill();
   await disk.free();

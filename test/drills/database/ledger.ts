@@ -56,6 +56,13 @@ export class Ledger {
     this.#lastWriteAt = now;
   }
 
+  /** As {@link longestGapMs}, of the time since this was last asked. */
+  takeLongestGap(): number {
+    const gap = this.longestGapMs;
+    this.#longestGapMs = 0;
+    return gap;
+  }
+
   /** Ends the measurement of gaps until the next write: nothing is being sent. */
   pause(): void {
     this.#lastWriteAt = Number.NaN;

@@ -25,7 +25,7 @@ async function run({ short, log, mongodBinary }: DrillContext): Promise<DrillRes
     for (let round = 1; round <= rounds; round += 1) {
       await delay(BETWEEN_MS);
       await stepDown(set);
-      log(`${NAME} ${round}/${rounds}: ${ledger.acknowledged} acknowledged`);
+      log(`${round}/${rounds}: ${ledger.acknowledged} acknowledged`);
     }
     await delay(BETWEEN_MS);
   } finally {

@@ -42,7 +42,7 @@ async function run({ log, mongodBinary }: DrillContext): Promise<DrillResult> {
   const { acknowledged, longestGapMs } = weak.ledger;
   const control = `${kept.lost.length} of ${durable.ledger.acknowledged}`;
   promise(kept.lost.length === 0, 'with w: "majority" nothing is lost', control);
-  log(`${NAME}: lost ${found.lost.length} of ${acknowledged}; with w: "majority" ${control}`);
+  log(`lost ${found.lost.length} of ${acknowledged}; with w: "majority" ${control}`);
   const notes = [`in the same fail-over, with w: "majority": lost ${control}`];
   return resultOf(
     {
