@@ -104,6 +104,7 @@ test.for(MEANWHILE)(
   async ({ scenario, happens }) => {
     let seen = 0;
     let signedOut = 0;
+    let moved = 0;
     for (let reply = (callsBefore.get(scenario) ?? 0) + 1; ; reply += 1) {
       await cluster.empty();
       const attempt = await scenario.prepare(other);
@@ -123,10 +124,9 @@ test.for(MEANWHILE)(
       // Whoever is told that it is done finds it done: recovery finishes updates and deletions.
       if (answer.statusCode >= 400) expect(answer.json().code).toBe('operation_interrupted');
       else expect(scenario.recovered).toBe('finished');
-      // Paused between looking at its lease and renaming, it may have moved a collection.
       if ((await contradictions(cluster.db)).length > 0) {
-        expect(scenario.kind).toBe('update');
         expect(await other.services.reconciliation.run()).toMatchObject({ realigned: 1 });
+        moved += 1;
       }
       const after = await gist(cluster.db);
       expect(withoutSessions(after)).toEqual(withoutSessions(settled));
@@ -134,6 +134,8 @@ test.for(MEANWHILE)(
       expect(await contradictions(cluster.db)).toEqual([]);
     }
     expect(seen).toBeGreaterThan(5);
+    // Paused between looking at its lease and renaming, it may move the collection once more.
+    expect(moved).toBeLessThanOrEqual(scenario.kind === 'update' ? 1 : 0);
     // Paused between looking at its lease and ending the sessions that the old password started, it ends later ones too.
     expect(signedOut).toBeLessThanOrEqual(scenario.kind === 'update' ? 1 : 0);
   },

@@ -4,6 +4,7 @@ import { expectProblem } from '../support/api.ts';
 import { Cluster, type Instance } from '../support/cluster.ts';
 import { contradictions } from '../support/database-truth.ts';
 import { type AroundCall, interceptCalls } from '../support/intercepted-client.ts';
+import { observe, type Request } from '../support/lifecycle-model.ts';
 import {
   type Attempt,
   createWithNewAccount,
@@ -11,6 +12,7 @@ import {
   type Scenario,
   updateOfEverything,
 } from '../support/lifecycle-scenarios.ts';
+import { ModelClient } from '../support/model-client.ts';
 
 // A test goes through every instant of an operation.
 vi.setConfig({ testTimeout: 120_000 });
@@ -120,6 +122,24 @@ describe.for(CASES)('$scenario.name', ({ scenario, writes, done, absent }) => {
     // The last write is the commit, or comes after it.
     expect(looks.at(-1)).toEqual(done);
   });
+});
+
+test('a creation whose commit is not answered is not undone by whoever began it', async () => {
+  let changes = 0;
+  const around: AroundCall = async (call, method) => {
+    const reply = await call();
+    if (method === 'findOneAndUpdate') changes += 1;
+    // The first change of the registry's document records the collection, the second is the commit.
+    if (method === 'findOneAndUpdate' && changes > 1) throw timedOut();
+    return reply;
+  };
+  const client = new ModelClient(cluster.db);
+  const request: Request = { kind: 'create', owner: 'ada@acme.example', name: 'Acme Inc' };
+  expect(await client.send(cluster.bare(around), request)).toBe('database_unavailable');
+  await cluster.expireLeases();
+  await other.services.recovery.recoverExpired();
+  expect(await observe(cluster.db)).toMatchObject([{ owner: request.owner, name: request.name }]);
+  expect(await contradictions(cluster.db)).toEqual([]);
 });
 
 /** Statuses: of looking its names up, and of signing in with the credentials of then and of now. */

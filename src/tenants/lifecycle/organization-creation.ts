@@ -1,6 +1,7 @@
 import type { ObjectId } from 'mongodb';
 import type { AdminDocument } from '../../admins/admin-document.ts';
 import { DatabaseUnavailableError } from '../../database/database-errors.ts';
+import { sharingPatience } from '../../database/deadline.ts';
 import type { OrganizationDocument } from '../../registry/organization-document.ts';
 import { CollectionNameTakenError, OperationLostError } from '../../registry/registry-errors.ts';
 import type { OperationClaim } from '../../registry/registry-store.ts';
@@ -57,7 +58,11 @@ export class OrganizationCreation {
       return active;
     } catch (error) {
       // A step without an answer may still happen, the commit among them: only recovery can tell, later.
-      if (error instanceof DatabaseUnavailableError) throw error;
+      if (error instanceof DatabaseUnavailableError) {
+        // Not waited for: whoever asked has waited long enough.
+        void this.#removeIfUndone(request);
+        throw error;
+      }
       throw await this.#undoAfter(error, request, claim);
     }
   }
@@ -122,15 +127,10 @@ export class OrganizationCreation {
 
   /** Leaves nothing behind, as far as the database answers; the rest is recovery's. @returns what to tell the caller */
   async #undoAfter(failure: unknown, request: NewOrganization, claim: OperationClaim) {
-    const { id, name, database, owner } = request;
+    const { id, name } = request;
     try {
       // Also when another instance has taken over and undone it: what this one made since must go as well.
-      await this.#removeTraces({
-        id,
-        database,
-        collectionName: collectionNameOf(name.slug, database),
-        ownerId: owner.kind === 'new' ? owner.admin._id : owner.adminId,
-      });
+      await this.#removeTraces(tracesOf(request));
       // Whatever it failed of then, it is the other instance's undoing that it met.
       if (!(await this.#deps.registry.remove(claim))) return new OperationLostError();
     } catch (error) {
@@ -143,6 +143,25 @@ export class OrganizationCreation {
     return failure instanceof NamespaceExistsError
       ? new CollectionNameTakenError(name.display, failure)
       : failure;
+  }
+
+  /**
+   * The step without an answer may have been carried out after the creation was undone: an instance that was paused sends
+   * it when it wakes up, and only then notices that its time has run out.
+   */
+  async #removeIfUndone(request: NewOrganization): Promise<void> {
+    const { registry, logger } = this.#deps;
+    try {
+      await sharingPatience(async () => {
+        if ((await registry.findById(request.id)) === null)
+          await this.#removeTraces(tracesOf(request));
+      });
+    } catch (error) {
+      logger.warn(
+        { err: error, organization_id: request.id.toHexString() },
+        'could not look after an interrupted creation; recovery will',
+      );
+    }
   }
 
   async #removeTraces(traces: Traces): Promise<void> {
@@ -162,4 +181,13 @@ interface Traces {
   database: string;
   collectionName: string;
   ownerId: ObjectId;
+}
+
+function tracesOf({ id, name, database, owner }: NewOrganization): Traces {
+  return {
+    id,
+    database,
+    collectionName: collectionNameOf(name.slug, database),
+    ownerId: owner.kind === 'new' ? owner.admin._id : owner.adminId,
+  };
 }
