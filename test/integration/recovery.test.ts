@@ -13,6 +13,9 @@ import {
 } from '../support/lifecycle-scenarios.ts';
 import { expectStatus } from '../support/test-service.ts';
 
+/** A busy machine may take its time; what is waited for happens at once on an idle one. */
+const PATIENCE = { timeout: 20_000 };
+
 let cluster: Cluster;
 let first: Instance;
 let second: Instance;
@@ -137,8 +140,9 @@ describe('a lease', () => {
     const waiting = Promise.withResolvers<void>();
     const slow = await cluster.instance({ faults: () => waiting.promise });
     const running = attempt.act(slow);
-    await vi.waitFor(async () =>
-      expect(await second.services.recovery.operations()).toHaveLength(1),
+    await vi.waitFor(
+      async () => expect(await second.services.recovery.operations()).toHaveLength(1),
+      PATIENCE,
     );
     await cluster.expireLeases();
     await vi.advanceTimersByTimeAsync(1_000);
@@ -148,7 +152,7 @@ describe('a lease', () => {
         .find({ operation: { $exists: true } })
         .toArray();
       expect(one?.operation.lease_expires_at.getTime()).toBeGreaterThan(0);
-    });
+    }, PATIENCE);
     expect(await second.services.recovery.recoverExpired()).toBe(0);
     waiting.resolve();
     expectStatus(await running, 200);
