@@ -27,18 +27,22 @@ async function main(): Promise<void> {
     const { config, secrets, warnings } = loadConfig();
     const logger = createLogger(config.logging);
     for (const warning of warnings) logger.warn(warning);
+    let lost: unknown;
     const { close } = closeWithGrace(
-      { delay: SHUTDOWN_LIMIT_MS, logger },
+      // A failed start ends by itself, with its own exit code.
+      { delay: SHUTDOWN_LIMIT_MS, logger, skip: ['beforeExit'] },
       async ({ err, signal }) => {
+        ignoreFurtherSignals();
         if (err) logger.fatal({ err }, 'stopping after an unexpected error');
         else logger.info(`stopping${signal === undefined ? '' : ` on ${signal}`}`);
         await running.disposeAsync();
         logger.info('stopped');
+        // Makes the exit code 1, so that whoever watches the process starts it again.
+        if (lost !== undefined) throw new Error('the embedded MongoDB is gone', { cause: lost });
       },
     );
     await serve(config, secrets, logger, running, (reason) => {
-      logger.fatal({ err: reason }, 'the embedded MongoDB is gone');
-      process.exitCode = 1;
+      lost = reason;
       close();
     });
   } catch (error) {
@@ -47,6 +51,14 @@ async function main(): Promise<void> {
     process.stderr.write(`${expected ? error.message : inspect(error)}\n`);
     process.exitCode = 1;
     await running.disposeAsync();
+  }
+}
+
+/** Ctrl-C under npm arrives twice, from the terminal and from npm; the second one must not cut the first one's work short. */
+function ignoreFurtherSignals(): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.removeAllListeners(signal);
+    process.on(signal, () => {});
   }
 }
 
