@@ -9,7 +9,7 @@ import type { ServiceOptions } from '../support/service-protocol.ts';
 import { type Customer, describe, missingOf, newCustomer, someSignUp } from './customer.ts';
 import { Stage } from './stage.ts';
 
-const SHORT_ROUNDS = 3;
+const SHORT_ROUNDS = 2;
 const LONG_ROUNDS = 40;
 /** Inserts under way when the instance is paused. */
 const WRITERS = 4;

@@ -4,6 +4,8 @@ import type { DrillService } from './drill-service.ts';
 import type { Ledger } from './ledger.ts';
 
 const SHOWN = 5;
+/** Busy is an organization whose rename got no answer, until recovery has ended it. */
+const EXPECTED = / (database_unavailable|operation_interrupted|organization_busy)$/;
 
 /** What a drill promises besides losing nothing, and did not keep. */
 export class BrokenPromiseError extends Error {
@@ -47,5 +49,7 @@ export async function examine(
   ledger: Ledger,
 ): Promise<{ settling: Settling; audit: Audit }> {
   promise(service.errors.length === 0, 'the service logs no error', service.errors[0] ?? '');
+  const odd = [...ledger.refusals.keys()].filter((kind) => !EXPECTED.test(kind));
+  promise(odd.length === 0, 'refusals say that the database is away', odd.join(', '));
   return { settling: await settle(service.db), audit: await audit(service.db, ledger) };
 }

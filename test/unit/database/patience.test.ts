@@ -86,3 +86,20 @@ test('requests have a patience of their own', async () => {
   const other = sharingPatience(() => settled(retryTransient(async () => withinDeadline())));
   expect(await other).toMatchObject({ status: 'fulfilled' });
 });
+
+test.each([
+  ['a lost connection', CONNECTION_LOST],
+  // What the driver throws when it writes to a socket whose other end has just been closed.
+  ['a bare socket error', Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })],
+  ['a step-down', new MongoServerError({ message: 'not primary', code: 10107 })],
+  ['a pool that was closed', Object.assign(new Error(), { name: 'MongoPoolClosedError' })],
+])('%s is reason to try again', async (_name, error) => {
+  const step = vi.fn().mockRejectedValueOnce(error).mockResolvedValueOnce('answer');
+  expect(await settled(retryTransient(step))).toMatchObject({ value: 'answer' });
+});
+
+test('an error that says nothing of the database is no reason to try again', async () => {
+  const step = vi.fn().mockRejectedValue(new RangeError('a bug'));
+  expect(await settled(retryTransient(step))).toMatchObject({ reason: expect.any(RangeError) });
+  expect(step).toHaveBeenCalledOnce();
+});
