@@ -1,6 +1,7 @@
 import type { MongoClient, ObjectId } from 'mongodb';
 import { AccountRemoval } from './admins/account-removal.ts';
 import { ADMINS, AdminStore } from './admins/admin-store.ts';
+import { CredentialCheck } from './admins/credential-check.ts';
 import { LoginService } from './admins/login-service.ts';
 import { PasswordHasher } from './admins/password-hasher.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -9,6 +10,7 @@ import { Readiness } from './health/readiness.ts';
 import { IdempotencyService } from './idempotency/idempotency-service.ts';
 import { IDEMPOTENCY_KEYS, IdempotencyStore } from './idempotency/idempotency-store.ts';
 import { type IdSource, randomIds } from './ids.ts';
+import { ServiceKeys } from './keys/service-keys.ts';
 import type { Logger } from './logging/logger.ts';
 import { MEMBERSHIPS, MembershipStore } from './members/membership-store.ts';
 import { OrganizationService } from './organizations/organization-service.ts';
@@ -79,6 +81,7 @@ export function createServices(
   const { clock = systemClock, ids = randomIds, faults = noFaults } = sources;
   const master = client.db(settings.masterDatabase);
   const instanceId = ids.uuid();
+  const keys = new ServiceKeys({ current: settings.jwtSecret });
   const { jwtSecret: secret, refreshTtlSeconds, tenantDatabase } = settings;
 
   const registry = new RegistryStore(master);
@@ -89,6 +92,7 @@ export function createServices(
   const collections = new TenantCollections(client, settings.masterDatabase);
   const accounts = new AccountRemoval({ admins, memberships, sessions: sessionStore });
   const passwords = new PasswordHasher({ cost: settings.bcryptCost });
+  const credentials = new CredentialCheck({ admins, passwords });
   const budget = new CollectionBudget({ client, registry, clock, limit: settings.maxCollections });
 
   const lifecycle = {
@@ -106,17 +110,17 @@ export function createServices(
   const accessTokens = new AccessTokens({ secret, ttlSeconds: settings.accessTtlSeconds, clock });
   const sessions = new SessionService({
     ...{ sessions: sessionStore, registry, memberships, admins, accessTokens, clock, ids },
-    ...{ refreshTokens: new RefreshTokens({ secret }), refreshTtlSeconds },
+    ...{ refreshTokens: new RefreshTokens({ keys }), refreshTtlSeconds },
   });
-  const logins = new LoginService({ admins, memberships, registry, sessions, passwords, clock });
+  const logins = new LoginService({ admins, memberships, registry, sessions, credentials });
   const organizations = new OrganizationService({
-    ...{ registry, admins, memberships, passwords, creation, deletion, budget },
+    ...{ registry, admins, memberships, passwords, credentials, creation, deletion, budget },
     ...{ clock, ids, tenantDatabase },
   });
   const organizationUpdates = new OrganizationUpdateService({
     ...{ organizations, registry, admins, sessions: sessionStore, passwords, update, clock },
   });
-  const idempotency = new IdempotencyService({ store: idempotencyStore, ids, secret });
+  const idempotency = new IdempotencyService({ store: idempotencyStore, ids, keys });
   const readiness = new Readiness({ client });
   const reconciliation = new Reconciliation({
     ...{

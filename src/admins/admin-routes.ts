@@ -1,12 +1,11 @@
 import formbody from '@fastify/formbody';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
 import { callerOf } from '../http/authentication.ts';
+import { clientOf } from '../http/client.ts';
 import { problemResponses } from '../http/problem-details.ts';
 import { MissingBodyError } from '../http/validation-problem.ts';
 import type { Services } from '../services.ts';
-import type { SessionClient } from '../sessions/session-store.ts';
 import { LoginBody, LoginForm, RefreshBody, SignedIn, TokenPair } from './admin-schemas.ts';
 import type { Credentials, OrganizationChoice, SignIn } from './login-service.ts';
 
@@ -108,10 +107,6 @@ function credentialsOf(body: Static<typeof LoginBody> | Static<typeof LoginForm>
   const { password, organization_name } = body;
   const email = 'email' in body ? body.email : body.username;
   return { email, password, ...(organization_name !== undefined && { organization_name }) };
-}
-
-function clientOf(request: FastifyRequest): SessionClient {
-  return { address: request.ip, user_agent: request.headers['user-agent']?.slice(0, 512) ?? null };
 }
 
 function signInView({ tokens, admin, chosen, choices }: SignIn): Static<typeof SignedIn> {

@@ -1,5 +1,4 @@
 import type { ObjectId } from 'mongodb';
-import type { Clock } from '../clock.ts';
 import type { MembershipDocument, MembershipStore } from '../members/membership-store.ts';
 import type { OrganizationDocument } from '../registry/organization-document.ts';
 import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
@@ -9,10 +8,10 @@ import { OrganizationSuspendedError } from '../sessions/session-errors.ts';
 import type { SessionService, TokenPair } from '../sessions/session-service.ts';
 import type { SessionClient } from '../sessions/session-store.ts';
 import { parseOrganizationName } from '../tenants/organization-name.ts';
-import { type AdminDocument, normalizeEmail } from './admin-document.ts';
+import type { AdminDocument } from './admin-document.ts';
 import { InvalidCredentialsError } from './admin-errors.ts';
 import type { AdminStore } from './admin-store.ts';
-import { type PasswordHasher, PasswordQueueFullError } from './password-hasher.ts';
+import type { CredentialCheck } from './credential-check.ts';
 
 /** What a person signs in with. */
 export interface Credentials {
@@ -41,8 +40,7 @@ interface LoginServiceDeps {
   memberships: MembershipStore;
   registry: RegistryStore;
   sessions: SessionService;
-  passwords: PasswordHasher;
-  clock: Clock;
+  credentials: CredentialCheck;
 }
 
 /** The rules of signing in. */
@@ -62,14 +60,11 @@ export class LoginService {
    *   OrganizationSuspendedError, InvalidFieldError, PasswordQueueFullError
    */
   async login(credentials: Credentials, client: SessionClient): Promise<SignIn> {
-    const { admins, passwords } = this.#deps;
     const wanted =
       credentials.organization_name === undefined
         ? undefined
         : parseOrganizationName(credentials.organization_name);
-    const admin = await admins.findByEmail(normalizeEmail(credentials.email));
-    const verified = await passwords.verify(credentials.password, admin?.password);
-    if (admin === null || !verified) throw new InvalidCredentialsError();
+    const admin = await this.#deps.credentials.verify(credentials, client);
     const choices = await this.#choicesOf(admin._id);
     const chosen =
       wanted === undefined
@@ -80,7 +75,6 @@ export class LoginService {
       throw wanted === undefined ? new InvalidCredentialsError() : new OrganizationNotFoundError();
     }
     if (chosen.organization.state === 'suspended') throw new OrganizationSuspendedError();
-    await this.#upgradeHash(admin, credentials.password);
     const tokens = await this.#start(admin, chosen, client);
     return { tokens, admin, chosen, choices };
   }
@@ -111,18 +105,6 @@ export class LoginService {
       const organization = byId.get(organization_id.toHexString());
       return organization === undefined ? [] : [{ organization, role }];
     });
-  }
-
-  /** Hashes of an older system, or of another cost, are replaced at the first sign-in that proves the password. */
-  async #upgradeHash(admin: AdminDocument, password: string): Promise<void> {
-    const { admins, passwords } = this.#deps;
-    if (!passwords.needsRehash(admin.password)) return;
-    try {
-      await admins.upgradePassword(admin, await passwords.hash(password));
-    } catch (error) {
-      // The password was right; the next sign-in will find a shorter queue.
-      if (!(error instanceof PasswordQueueFullError)) throw error;
-    }
   }
 }
 

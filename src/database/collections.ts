@@ -7,6 +7,11 @@ export type RequiredIndex = IndexDescription & { name: string };
 export interface MasterCollection {
   name: string;
   indexes: readonly RequiredIndex[];
+  /**
+   * The fields that say to what a document belongs: it goes when that goes. Deletion, reconciliation and the consistency
+   * checks of the drills read it, so that none of them can forget a collection.
+   */
+  belongsTo?: readonly { field: string; owner: 'organization' | 'admin' }[];
 }
 
 /**

@@ -1,7 +1,8 @@
-import { createHash, createHmac, hkdfSync } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import type { ObjectId } from 'mongodb';
 import { AppError } from '../errors.ts';
 import type { IdSource } from '../ids.ts';
+import type { ServiceKeys } from '../keys/service-keys.ts';
 import type { IdempotencyStore, StoredAnswer } from './idempotency-store.ts';
 
 class IdempotencyKeyReusedError extends AppError {
@@ -53,9 +54,9 @@ export class IdempotencyService {
   readonly #deps: { store: IdempotencyStore; ids: IdSource };
   readonly #key: Buffer;
 
-  constructor(deps: { store: IdempotencyStore; ids: IdSource; secret: string }) {
+  constructor(deps: { store: IdempotencyStore; ids: IdSource; keys: ServiceKeys }) {
     this.#deps = deps;
-    this.#key = Buffer.from(hkdfSync('sha256', deps.secret, '', 'tenantry idempotency', 32));
+    [this.#key] = deps.keys.derive('tenantry idempotency');
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { AppError } from '../errors.ts';
 import { acceptCaller, callerOf } from '../http/authentication.ts';
+import { clientOf } from '../http/client.ts';
 import { problemResponses } from '../http/problem-details.ts';
 import { idempotencyHeaders } from '../idempotency/idempotency-schemas.ts';
 import type { Services } from '../services.ts';
@@ -45,7 +46,7 @@ export const publicOrganizationRoutes: FastifyPluginAsyncTypebox<{ services: Ser
       const { attempt } = request;
       const created =
         (attempt && (await organizations.findCreated(attempt.earlierSubjectIds))) ??
-        (await organizations.create(request.body, attempt?.subjectId));
+        (await organizations.create(request.body, clientOf(request), attempt?.subjectId));
       return reply.code(201).send(createdView(created));
     },
   );

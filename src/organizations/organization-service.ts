@@ -1,7 +1,8 @@
 import type { ObjectId } from 'mongodb';
 import { type AdminDocument, normalizeEmail } from '../admins/admin-document.ts';
-import { EmailTakenError } from '../admins/admin-errors.ts';
+import { EmailTakenError, InvalidCredentialsError } from '../admins/admin-errors.ts';
 import type { AdminStore } from '../admins/admin-store.ts';
+import type { CredentialCheck } from '../admins/credential-check.ts';
 import type { PasswordHasher } from '../admins/password-hasher.ts';
 import type { Clock } from '../clock.ts';
 import type { IdSource } from '../ids.ts';
@@ -10,6 +11,7 @@ import { type OrganizationDocument, SERVING_STATES } from '../registry/organizat
 import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import type { Caller } from '../sessions/session-service.ts';
+import type { SessionClient } from '../sessions/session-store.ts';
 import type { CollectionBudget } from '../tenants/capacity.ts';
 import {
   type NewOrganization,
@@ -44,6 +46,7 @@ interface OrganizationServiceDeps {
   admins: AdminStore;
   memberships: MembershipStore;
   passwords: PasswordHasher;
+  credentials: CredentialCheck;
   creation: OrganizationCreation;
   deletion: OrganizationDeletion;
   budget: CollectionBudget;
@@ -64,11 +67,16 @@ export class OrganizationService {
    * Creates an organization with its collection and its owner. If the e-mail address has an account and the password is
    * right, that person becomes the owner of one more organization.
    *
+   * @param client - where the request comes from
    * @param id - the new organization's id, if the caller has to know it beforehand
    * @throws InvalidFieldError, OrganizationNameTakenError, CollectionNameTakenError, ConfusableNameError, EmailTakenError,
    *   CapacityReachedError, PasswordQueueFullError; nothing is left behind after any of them
    */
-  async create(signUp: SignUp, id = this.#deps.ids.objectId()): Promise<OwnedOrganization> {
+  async create(
+    signUp: SignUp,
+    client: SessionClient,
+    id = this.#deps.ids.objectId(),
+  ): Promise<OwnedOrganization> {
     const { registry, budget, creation, tenantDatabase: database } = this.#deps;
     const name = parseOrganizationName(signUp.organization_name);
     const email = normalizeEmail(signUp.email);
@@ -76,7 +84,7 @@ export class OrganizationService {
     await registry.assertNameFree(name);
     using _place = await budget.take();
     for (;;) {
-      const owner = await this.#ownerOf(email, signUp.password);
+      const owner = await this.#ownerOf(email, signUp.password, client);
       try {
         const organization = await creation.run({ id, name, database, owner });
         const ownerId = owner.kind === 'new' ? owner.admin._id : owner.adminId;
@@ -142,13 +150,14 @@ export class OrganizationService {
     return organization;
   }
 
-  async #ownerOf(email: string, password: string): Promise<NewOrganization['owner']> {
+  async #ownerOf(
+    email: string,
+    password: string,
+    client: SessionClient,
+  ): Promise<NewOrganization['owner']> {
     const { admins, passwords, clock, ids } = this.#deps;
-    const existing = await admins.findByEmail(email);
-    if (existing !== null) {
-      if (!(await passwords.verify(password, existing.password))) throw new EmailTakenError();
-      return { kind: 'existing', adminId: existing._id };
-    }
+    if ((await admins.findByEmail(email)) !== null)
+      return { kind: 'existing', adminId: await this.#existingOwner(email, password, client) };
     const now = clock.now();
     const admin: AdminDocument = {
       _id: ids.objectId(),
@@ -161,6 +170,15 @@ export class OrganizationService {
       updated_at: now,
     };
     return { kind: 'new', admin };
+  }
+
+  async #existingOwner(email: string, password: string, client: SessionClient): Promise<ObjectId> {
+    try {
+      return (await this.#deps.credentials.verify({ email, password }, client))._id;
+    } catch (error) {
+      if (error instanceof InvalidCredentialsError) throw new EmailTakenError(error);
+      throw error;
+    }
   }
 }
 

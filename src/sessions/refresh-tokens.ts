@@ -1,5 +1,6 @@
-import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { ObjectId } from 'mongodb';
+import type { DerivedKeys, ServiceKeys } from '../keys/service-keys.ts';
 
 const ID_BYTES = 12;
 const GENERATION_BYTES = 4;
@@ -20,18 +21,17 @@ export interface RefreshTokenClaim {
  * told from one that was never issued.
  */
 export class RefreshTokens {
-  readonly #key: Buffer;
+  readonly #keys: DerivedKeys;
 
-  /** @param deps - `secret`: the key is derived from it; another secret makes every token worthless */
-  constructor(deps: { secret: string }) {
-    this.#key = Buffer.from(hkdfSync('sha256', deps.secret, '', 'tenantry refresh token', 32));
+  constructor(deps: { keys: ServiceKeys }) {
+    this.#keys = deps.keys.derive('tenantry refresh token');
   }
 
   issue({ sessionId, generation }: RefreshTokenClaim): string {
     const payload = Buffer.alloc(PAYLOAD_BYTES);
     payload.set(sessionId.id);
     payload.writeUInt32BE(generation, ID_BYTES);
-    return Buffer.concat([payload, this.#seal(payload)]).toString('base64url');
+    return Buffer.concat([payload, seal(payload, this.#keys[0])]).toString('base64url');
   }
 
   /** @returns what an issued token stands for; undefined for every other text */
@@ -40,14 +40,15 @@ export class RefreshTokens {
     const bytes = Buffer.from(token, 'base64url');
     if (bytes.length !== PAYLOAD_BYTES + TAG_BYTES) return undefined;
     const payload = bytes.subarray(0, PAYLOAD_BYTES);
-    if (!timingSafeEqual(this.#seal(payload), bytes.subarray(PAYLOAD_BYTES))) return undefined;
+    const tag = bytes.subarray(PAYLOAD_BYTES);
+    if (!this.#keys.some((key) => timingSafeEqual(seal(payload, key), tag))) return undefined;
     return {
       sessionId: new ObjectId(payload.subarray(0, ID_BYTES)),
       generation: payload.readUInt32BE(ID_BYTES),
     };
   }
+}
 
-  #seal(payload: Buffer): Buffer {
-    return createHmac('sha256', this.#key).update(payload).digest();
-  }
+function seal(payload: Buffer, key: Buffer): Buffer {
+  return createHmac('sha256', key).update(payload).digest();
 }

@@ -6,6 +6,7 @@ import { type Api, apiOf, bearer, expectProblem, pathsOf, tally } from '../suppo
 import { contentsOf, contradictions } from '../support/database-truth.ts';
 import {
   expectStatus,
+  SOME_CLIENT,
   signUpAndIn,
   someSignUp,
   startTestService,
@@ -199,7 +200,11 @@ describe('an earlier attempt without an answer', () => {
       const signUp = someSignUp();
       const key = someKey();
       const attempt = await abandonedAttempt(key, signUp);
-      const created = await service.services.organizations.create(signUp, attempt.subjectId);
+      const created = await service.services.organizations.create(
+        signUp,
+        SOME_CLIENT,
+        attempt.subjectId,
+      );
       for (let crashed: IdempotentAttempt = attempt, n = 1; ; n += 1) {
         await expireLock(crashed);
         if (n === crashes) break;

@@ -10,6 +10,7 @@ import {
 import { TenantCollection } from '../../src/tenants/tenant-collection.ts';
 import type { BareInstance } from './cluster.ts';
 import { type Answer, FIRST_PASSWORD, type Request } from './lifecycle-model.ts';
+import { SOME_CLIENT } from './test-service.ts';
 
 interface Account {
   adminId: ObjectId;
@@ -55,7 +56,7 @@ export class ModelClient {
     if (request.kind === 'create') {
       const { name: organization_name, owner: email } = request;
       const signUp = { organization_name, email, password: FIRST_PASSWORD };
-      await services.organizations.create(signUp);
+      await services.organizations.create(signUp, SOME_CLIENT);
       await this.#accountOf(email);
       return;
     }

@@ -13,6 +13,8 @@ import {
   type Services,
 } from '../../src/services.ts';
 
+import type { SessionClient } from '../../src/sessions/session-store.ts';
+
 /** A clock that tests move. */
 export class TestClock implements Clock {
   #now: number;
@@ -94,6 +96,9 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
     },
   };
 }
+
+/** Where requests come from that no HTTP client makes. */
+export const SOME_CLIENT: SessionClient = { address: '127.0.0.1', user_agent: null };
 
 /** What a person signs up with in tests; every call gives another one. */
 export function someSignUp(

@@ -2,9 +2,14 @@ import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { ObjectId } from 'mongodb';
 import { expect, test } from 'vitest';
+import { ServiceKeys } from '../../../src/keys/service-keys.ts';
 import { RefreshTokens } from '../../../src/sessions/refresh-tokens.ts';
 
-const tokens = new RefreshTokens({ secret: 'a secret of the tests, long enough to sign with' });
+const SECRET = 'a secret of the tests, long enough to sign with';
+const OTHER_SECRET = 'the secret of quite another installation';
+const tokens = new RefreshTokens({
+  keys: new ServiceKeys({ current: SECRET }),
+});
 const claim = { sessionId: new ObjectId('66f1c0ffee0ddba11ca75a1e'), generation: 7 };
 
 test.each([0, 1, 255, 256, 2 ** 32 - 1])('generation %i comes back', (generation) => {
@@ -34,7 +39,9 @@ test('changed in any character opens nothing', () => {
 });
 
 test('sealed under another secret opens nothing', () => {
-  const other = new RefreshTokens({ secret: 'the secret of quite another installation' });
+  const other = new RefreshTokens({
+    keys: new ServiceKeys({ current: OTHER_SECRET }),
+  });
   expect(tokens.open(other.issue(claim))).toBeUndefined();
   expect(other.open(tokens.issue(claim))).toBeUndefined();
 });
@@ -58,4 +65,13 @@ test('any other text opens nothing, and breaks nothing', () => {
     }),
     { seed: 4, numRuns: 1_000 },
   );
+});
+
+test('a token made under a secret that has been replaced is good as long as that secret is kept', () => {
+  const replaced = new RefreshTokens({
+    keys: new ServiceKeys({ current: OTHER_SECRET, previous: [SECRET] }),
+  });
+  const claim = { sessionId: new ObjectId(), generation: 3 };
+  expect(replaced.open(tokens.issue(claim))).toEqual(claim);
+  expect(tokens.open(replaced.issue(claim))).toBeUndefined();
 });

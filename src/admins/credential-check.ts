@@ -1,0 +1,52 @@
+import type { SessionClient } from '../sessions/session-store.ts';
+import type { AdminDocument } from './admin-document.ts';
+import { normalizeEmail } from './admin-document.ts';
+import { InvalidCredentialsError } from './admin-errors.ts';
+import type { AdminStore } from './admin-store.ts';
+import { type PasswordHasher, PasswordQueueFullError } from './password-hasher.ts';
+
+/** What a person proves with who they are. */
+export interface Proof {
+  email: string;
+  password: string;
+}
+
+/**
+ * The one place where a password is compared with an account's. Signing in, signing up with an account that exists,
+ * accepting an invitation and changing a password all go through it, so that none of them can be used to guess around
+ * what holds for the others.
+ */
+export class CredentialCheck {
+  readonly #deps: { admins: AdminStore; passwords: PasswordHasher };
+
+  constructor(deps: { admins: AdminStore; passwords: PasswordHasher }) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Takes the same time and gives the same answer whether the account exists or not (OWASP ASVS 6.3.8).
+   *
+   * @param _client - where the request comes from
+   * @throws InvalidCredentialsError, PasswordQueueFullError
+   */
+  async verify(proof: Proof, _client: SessionClient): Promise<AdminDocument> {
+    const { admins, passwords } = this.#deps;
+    const admin = await admins.findByEmail(normalizeEmail(proof.email));
+    const verified = await passwords.verify(proof.password, admin?.password);
+    if (admin === null || !verified) throw new InvalidCredentialsError();
+    await this.#upgradeHash(admin, proof.password);
+    return admin;
+  }
+
+  /** Hashes of an older system, or of another cost, are replaced at the first use that proves the password. */
+  async #upgradeHash(admin: AdminDocument, password: string): Promise<void> {
+    const { admins, passwords } = this.#deps;
+    if (!passwords.needsRehash(admin.password)) return;
+    try {
+      await admins.upgradePassword(admin, await passwords.hash(password));
+    } catch (error) {
+      // The password was right; the next sign-in will find a shorter queue.
+      if (!(error instanceof PasswordQueueFullError)) throw error;
+    }
+  }
+}
