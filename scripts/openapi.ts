@@ -25,6 +25,7 @@ const services = createServices(
     jwtSecret: 'unused',
     accessTtlSeconds: 0,
     refreshTtlSeconds: 0,
+    idleTtlSeconds: 0,
     bcryptCost: 4,
   },
   logger,

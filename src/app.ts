@@ -16,11 +16,14 @@ import { addTextSafety } from './http/text-safety.ts';
 import { transportErrors } from './http/transport-errors.ts';
 import { addValidation } from './http/validation.ts';
 import { addIdempotency } from './idempotency/idempotency-plugin.ts';
+import { memberRoutes } from './members/member-routes.ts';
 import {
   organizationRoutes,
   publicOrganizationRoutes,
 } from './organizations/organization-routes.ts';
+import { roleRoutes } from './roles/role-routes.ts';
 import type { Services } from './services.ts';
+import { sessionRoutes } from './sessions/session-routes.ts';
 
 /** How the application is set up, beyond its services. */
 export interface AppOptions {
@@ -85,9 +88,12 @@ export async function buildApp(services: Services, options: AppOptions): Promise
   });
   await app.register(async (scope) => {
     documentSecurity(scope);
-    requireCaller(scope, services.sessions);
+    requireCaller(scope, services.access);
     await scope.register(organizationRoutes, { services });
+    await scope.register(memberRoutes, { services });
+    await scope.register(roleRoutes, { services });
     await scope.register(adminRoutes, { services });
+    await scope.register(sessionRoutes, { services });
   });
   await app.register(refusals);
   return app;

@@ -1,23 +1,32 @@
 import type { MongoClient, ObjectId } from 'mongodb';
+import { AccessCache } from './access/access-cache.ts';
+import { AccessService, type SessionAccess } from './access/access-service.ts';
+import { LastUse } from './access/last-use.ts';
 import { AccountRemoval } from './admins/account-removal.ts';
+import { AccountService } from './admins/account-service.ts';
 import { ADMINS, AdminStore } from './admins/admin-store.ts';
 import { CredentialCheck } from './admins/credential-check.ts';
 import { LoginService } from './admins/login-service.ts';
 import { PasswordHasher } from './admins/password-hasher.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { ensureIndexes } from './database/collections.ts';
+import { MasterChanges } from './database/master-changes.ts';
 import { Readiness } from './health/readiness.ts';
 import { IdempotencyService } from './idempotency/idempotency-service.ts';
 import { IDEMPOTENCY_KEYS, IdempotencyStore } from './idempotency/idempotency-store.ts';
 import { type IdSource, randomIds } from './ids.ts';
 import { ServiceKeys } from './keys/service-keys.ts';
 import type { Logger } from './logging/logger.ts';
+import { MemberChanges } from './members/member-changes.ts';
+import { MemberService } from './members/member-service.ts';
 import { MEMBERSHIPS, MembershipStore } from './members/membership-store.ts';
 import { OrganizationService } from './organizations/organization-service.ts';
 import { OrganizationUpdateService } from './organizations/organization-update-service.ts';
 import { collectionReference } from './registry/organization-document.ts';
 import { ORGANIZATIONS, RegistryStore } from './registry/registry-store.ts';
 import { RepeatingTask } from './repeating-task.ts';
+import { RoleService } from './roles/role-service.ts';
+import { ROLES, RoleStore } from './roles/role-store.ts';
 import { AccessTokens } from './sessions/access-tokens.ts';
 import { RefreshTokens } from './sessions/refresh-tokens.ts';
 import { SessionService } from './sessions/session-service.ts';
@@ -38,6 +47,7 @@ export const MASTER_COLLECTIONS = [
   ADMINS,
   MEMBERSHIPS,
   SESSIONS,
+  ROLES,
   IDEMPOTENCY_KEYS,
 ] as const;
 
@@ -45,6 +55,11 @@ export const MASTER_COLLECTIONS = [
 const RECOVERY_INTERVAL_MS = 500;
 /** How often the registry and the collections are compared. */
 const RECONCILIATION_INTERVAL_MS = 10 * 60 * 1_000;
+
+/** How often it is written down when sessions were last used. */
+const LAST_USE_INTERVAL_MS = 60 * 1_000;
+/** What may change of a document without a change of who may do what. */
+const UNIMPORTANT_FIELDS = ['last_used_at', 'last_organization_id', 'membership_version'];
 
 /** What the services are built from. */
 export interface ServiceSettings {
@@ -54,6 +69,7 @@ export interface ServiceSettings {
   jwtSecret: string;
   accessTtlSeconds: number;
   refreshTtlSeconds: number;
+  idleTtlSeconds: number;
   bcryptCost: number;
 }
 
@@ -82,21 +98,33 @@ export function createServices(
   const master = client.db(settings.masterDatabase);
   const instanceId = ids.uuid();
   const keys = new ServiceKeys({ current: settings.jwtSecret });
-  const { jwtSecret: secret, refreshTtlSeconds, tenantDatabase } = settings;
+  const { jwtSecret: secret, refreshTtlSeconds, idleTtlSeconds, tenantDatabase } = settings;
 
   const registry = new RegistryStore(master);
   const admins = new AdminStore(master);
-  const memberships = new MembershipStore(master);
-  const sessionStore = new SessionStore(master);
+  const sessionAccess: AccessCache<SessionAccess> = new AccessCache({
+    clock,
+    // Read when an answer is looked for, which is after everything here has been made.
+    horizon: {
+      get seenUntilMs() {
+        return changes.seenUntilMs;
+      },
+    },
+  });
+  const accessChanged = (...changed: ObjectId[]) => sessionAccess.invalidate(changed);
+  const memberships = new MembershipStore(master, accessChanged);
+  const sessionStore = new SessionStore(master, accessChanged);
+  const roleStore = new RoleStore(master, accessChanged);
   const idempotencyStore = new IdempotencyStore(master);
   const collections = new TenantCollections(client, settings.masterDatabase);
-  const accounts = new AccountRemoval({ admins, memberships, sessions: sessionStore });
+  const accountRemoval = new AccountRemoval({ admins, memberships, sessions: sessionStore });
   const passwords = new PasswordHasher({ cost: settings.bcryptCost });
   const credentials = new CredentialCheck({ admins, passwords });
   const budget = new CollectionBudget({ client, registry, clock, limit: settings.maxCollections });
 
   const lifecycle = {
-    ...{ registry, collections, admins, accounts, memberships, sessions: sessionStore },
+    ...{ registry, collections, admins, memberships, sessions: sessionStore },
+    accounts: accountRemoval,
     ...{ clock, ids, logger, faults, instanceId },
   };
   const creation = new OrganizationCreation(lifecycle);
@@ -110,9 +138,26 @@ export function createServices(
   const accessTokens = new AccessTokens({ secret, ttlSeconds: settings.accessTtlSeconds, clock });
   const sessions = new SessionService({
     ...{ sessions: sessionStore, registry, memberships, admins, accessTokens, clock, ids },
-    ...{ refreshTokens: new RefreshTokens({ keys }), refreshTtlSeconds },
+    ...{ refreshTokens: new RefreshTokens({ keys }), refreshTtlSeconds, idleTtlSeconds },
   });
   const logins = new LoginService({ admins, memberships, registry, sessions, credentials });
+  const accounts = new AccountService({
+    ...{ admins, memberships, registry, sessions: sessionStore, credentials, passwords, clock },
+  });
+  const roles = new RoleService({
+    ...{ roles: roleStore, clock, ids },
+    isInUse: (organizationId, role) => memberships.isRoleInUse(organizationId, role),
+  });
+  const memberChanges = new MemberChanges({
+    ...{ memberships, admins, accounts: accountRemoval, sessions: sessionStore },
+    ...{ clock, ids, logger },
+  });
+  const members = new MemberService({ memberships, admins, roles, changes: memberChanges });
+  const sessionUse = new LastUse({ clock, record: (uses) => sessionStore.recordUse(uses) });
+  const access = new AccessService({
+    ...{ accessTokens, sessions: sessionStore, memberships, registry, roles: roleStore },
+    ...{ sessionAccess, lastUse: sessionUse, clock },
+  });
   const organizations = new OrganizationService({
     ...{ registry, admins, memberships, passwords, credentials, creation, deletion, budget },
     ...{ clock, ids, tenantDatabase },
@@ -129,7 +174,7 @@ export function createServices(
       update,
       memberships,
       admins,
-      accounts,
+      accounts: accountRemoval,
       clock,
       logger,
       tenantDatabase,
@@ -141,6 +186,7 @@ export function createServices(
     logger,
     task: async () => {
       await recovery.recoverExpired();
+      await memberChanges.finishInterrupted();
       readiness.recovered();
     },
   });
@@ -151,7 +197,24 @@ export function createServices(
     task: () => reconciliation.run(),
   });
 
+  const lastUseTask = new RepeatingTask({
+    ...{ name: 'recording of last use', everyMs: LAST_USE_INTERVAL_MS, logger },
+    task: () => sessionUse.flush(),
+  });
+  const changes = new MasterChanges({
+    ...{ master, clock, logger },
+    collections: [ORGANIZATIONS, ADMINS, MEMBERSHIPS, SESSIONS, ROLES].map(({ name }) => name),
+    unimportant: UNIMPORTANT_FIELDS,
+    onChange: (changed) => sessionAccess.invalidate(changed),
+    onGap: () => sessionAccess.clear(),
+  });
+
   return {
+    access,
+    accounts,
+    members,
+    memberChanges,
+    roles,
     organizations,
     organizationUpdates,
     logins,
@@ -173,12 +236,19 @@ export function createServices(
       await ensureIndexes(master, MASTER_COLLECTIONS);
       readiness.indexesBuilt();
       await passwords.warmUp();
+      changes.start();
       await recoveryTask.start();
       // In the background: it reads the whole registry, and nothing waits for what it finds.
       void reconciliationTask.start();
+      void lastUseTask.start();
     },
 
     async [Symbol.asyncDispose](): Promise<void> {
+      await changes[Symbol.asyncDispose]();
+      await lastUseTask[Symbol.asyncDispose]();
+      await sessionUse
+        .flush()
+        .catch((error: unknown) => logger.warn({ err: error }, 'could not record last use'));
       await recoveryTask[Symbol.asyncDispose]();
       await reconciliationTask[Symbol.asyncDispose]();
     },

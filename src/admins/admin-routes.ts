@@ -1,12 +1,25 @@
 import formbody from '@fastify/formbody';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Static } from 'typebox';
-import { callerOf } from '../http/authentication.ts';
+import type { MemberCaller } from '../access/caller.ts';
+import { memberOf } from '../http/authentication.ts';
 import { clientOf } from '../http/client.ts';
+import { ListQuery, listView, pageRequestOf } from '../http/pagination.ts';
 import { problemResponses } from '../http/problem-details.ts';
 import { MissingBodyError } from '../http/validation-problem.ts';
 import type { Services } from '../services.ts';
-import { LoginBody, LoginForm, RefreshBody, SignedIn, TokenPair } from './admin-schemas.ts';
+import type { Account } from './account-service.ts';
+import {
+  LoginBody,
+  LoginForm,
+  Me,
+  MeBody,
+  MyOrganizations,
+  RefreshBody,
+  SignedIn,
+  SwitchBody,
+  TokenPair,
+} from './admin-schemas.ts';
 import type { Credentials, OrganizationChoice, SignIn } from './login-service.ts';
 
 const FORM_LIMIT_BYTES = 64 * 1024;
@@ -76,29 +89,87 @@ export const publicAdminRoutes: FastifyPluginAsyncTypebox<{ services: Services }
   );
 };
 
-/** What people do with their own sessions. */
+/** What people do with their own account. */
 export const adminRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (
   app,
   { services },
 ) => {
-  app.post(
-    '/admin/logout',
+  const { accounts, logins } = services;
+
+  app.get(
+    '/admin/me',
     {
-      config: { permission: 'org:read' },
+      config: { permission: 'self' },
       schema: {
-        operationId: 'logout',
+        operationId: 'getMe',
         tags: ['Admins'],
-        summary: 'End this session',
-        description: 'Its access and refresh tokens stop working at once.',
-        response: {
-          204: { description: 'The session has ended.', type: 'null' },
-          ...problemResponses(400, 401, 403, 413, 415),
-        },
+        summary: 'Who you are',
+        description:
+          'Your account, the organization you are signed in to, and what you may do there.',
+        response: { 200: Me, ...problemResponses(400, 401, 403, 404) },
+      },
+    },
+    async (request) => {
+      const caller = memberOf(request);
+      return meView(await accounts.get(caller), caller);
+    },
+  );
+
+  app.patch(
+    '/admin/me',
+    {
+      config: { permission: 'self' },
+      schema: {
+        operationId: 'changeMe',
+        tags: ['Admins'],
+        summary: 'Change your name or your password',
+        description: 'A new password needs the present one, and ends your other sessions.',
+        body: MeBody,
+        response: { 200: Me, ...problemResponses(400, 401, 403, 404, 413, 415, 422) },
+      },
+    },
+    async (request) => {
+      const caller = memberOf(request);
+      return meView(await accounts.change(caller, request.body, clientOf(request)), caller);
+    },
+  );
+
+  app.get(
+    '/admin/organizations',
+    {
+      config: { permission: 'self' },
+      schema: {
+        operationId: 'listMyOrganizations',
+        tags: ['Admins'],
+        summary: 'List the organizations you belong to',
+        description: 'In the order you joined them, a page at a time.',
+        querystring: ListQuery,
+        response: { 200: MyOrganizations, ...problemResponses(400, 401, 403) },
+      },
+    },
+    async (request) => {
+      const page = await accounts.organizations(memberOf(request), pageRequestOf(request.query));
+      return listView(page, choiceView);
+    },
+  );
+
+  app.post(
+    '/admin/switch',
+    {
+      config: { permission: 'self' },
+      schema: {
+        operationId: 'switchOrganization',
+        tags: ['Admins'],
+        summary: 'Go to another of your organizations',
+        description:
+          'Gives tokens for it, in a session of its own; the tokens you have stay good for the organization they are for.',
+        body: SwitchBody,
+        response: { 200: SignedIn, ...problemResponses(400, 401, 403, 404, 413, 415, 422) },
       },
     },
     async (request, reply) => {
-      await services.sessions.end(callerOf(request).sessionId);
-      return reply.code(204).send(null);
+      reply.header('cache-control', 'no-store');
+      return signInView(await logins.switchTo(memberOf(request), request.body, clientOf(request)));
     },
   );
 };
@@ -115,6 +186,15 @@ function signInView({ tokens, admin, chosen, choices }: SignIn): Static<typeof S
     admin: { id: admin._id.toHexString(), email: admin.email, name: admin.name },
     organization: choiceView(chosen),
     organizations: choices.map(choiceView),
+  };
+}
+
+function meView({ admin, ...choice }: Account, { permissions }: MemberCaller): Static<typeof Me> {
+  return {
+    ...{ id: admin._id.toHexString(), email: admin.email, name: admin.name },
+    created_at: admin.created_at.toISOString(),
+    organization: choiceView(choice),
+    permissions: [...permissions],
   };
 }
 

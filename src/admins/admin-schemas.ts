@@ -1,10 +1,8 @@
 import { Type } from 'typebox';
-import {
-  Email,
-  ObjectIdString,
-  OrganizationNameString,
-} from '../organizations/organization-schemas.ts';
-import { ROLES } from '../roles/permissions.ts';
+import { listOf } from '../http/pagination.ts';
+import { Email, nullableString, ObjectIdString, Timestamp } from '../http/schemas.ts';
+import { NewPassword, OrganizationNameString } from '../organizations/organization-schemas.ts';
+import { RoleName } from '../roles/role-schemas.ts';
 
 const Password = Type.String({
   minLength: 1,
@@ -69,25 +67,23 @@ const tokenPair = {
     examples: [REFRESH_TOKEN_EXAMPLE],
   }),
   refresh_expires_in: Type.Integer({
-    description: 'Seconds until the session ends for good.',
-    examples: [2592000],
+    description: 'Seconds until the refresh token stops working, and with it the session.',
+    examples: [604800],
   }),
 };
 
-const OrganizationChoice = Type.Object({
+const PersonName = nullableString({ examples: ['Ada Lovelace', null] });
+
+export const OrganizationChoice = Type.Object({
   id: ObjectIdString,
   organization_name: OrganizationNameString,
-  role: Type.Enum([...ROLES]),
+  role: RoleName,
 });
 
 export const SignedIn = Type.Object(
   {
     ...tokenPair,
-    admin: Type.Object({
-      id: ObjectIdString,
-      email: Email,
-      name: Type.Union([Type.String({ examples: ['Ada Lovelace'] }), Type.Null()]),
-    }),
+    admin: Type.Object({ id: ObjectIdString, email: Email, name: PersonName }),
     organization: OrganizationChoice,
     organizations: Type.Array(OrganizationChoice, {
       description: 'Every organization this person may sign in to.',
@@ -110,3 +106,48 @@ export const RefreshBody = Type.Object(
 export const TokenPair = Type.Object(tokenPair, {
   description: 'A new pair. The refresh token that was sent is used up.',
 });
+
+export const MyOrganizations = listOf(
+  OrganizationChoice,
+  'Your organizations, in the order you joined them.',
+);
+
+export const Me = Type.Object(
+  {
+    id: ObjectIdString,
+    email: Email,
+    name: PersonName,
+    created_at: Timestamp,
+    organization: OrganizationChoice,
+    permissions: Type.Array(Type.String({ examples: ['member:read'] }), {
+      description: 'What the token may do in its organization.',
+    }),
+  },
+  { description: 'The person, and the organization they are signed in to.' },
+);
+
+export const MeBody = Type.Object(
+  {
+    name: Type.Optional(
+      nullableString({
+        minLength: 1,
+        maxLength: 200,
+        description: 'Shown to others; null for none.',
+        examples: ['Ada Lovelace'],
+      }),
+    ),
+    password: Type.Optional(NewPassword),
+    current_password: Type.Optional(
+      Type.String({ ...Password, description: 'Needed to change the password.' }),
+    ),
+  },
+  { additionalProperties: false, minProperties: 1 },
+);
+
+export const SwitchBody = Type.Object(
+  {
+    organization_id: Type.Optional(ObjectIdString),
+    organization_name: Type.Optional(OrganizationNameString),
+  },
+  { additionalProperties: false, minProperties: 1, maxProperties: 1 },
+);

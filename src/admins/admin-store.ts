@@ -27,6 +27,13 @@ export class AdminStore {
     return retryTransient(() => this.#admins.findOne({ _id: id }, withinDeadline()));
   }
 
+  /** In no order. */
+  findMany(ids: readonly ObjectId[]): Promise<AdminDocument[]> {
+    return retryTransient(() =>
+      this.#admins.find({ _id: { $in: [...ids] } }, withinDeadline()).toArray(),
+    );
+  }
+
   /** @param email - normalised */
   findByEmail(email: string): Promise<AdminDocument | null> {
     return retryTransient(() => this.#admins.findOne({ email }, withinDeadline()));
@@ -62,6 +69,17 @@ export class AdminStore {
       this.#admins.deleteOne({ _id: id, membership_version: version }, withinDeadline()),
     );
     return removed.deletedCount === 1;
+  }
+
+  /** @returns the account as it is now, or null when it is gone */
+  setName(id: ObjectId, name: string | null, now: Date): Promise<AdminDocument | null> {
+    return retryTransient(() =>
+      this.#admins.findOneAndUpdate(
+        { _id: id },
+        { $set: { name, updated_at: now } },
+        { ...withinDeadline(), returnDocument: 'after' },
+      ),
+    );
   }
 
   /** Changes e-mail or password in one step. @returns false when the account is gone; @throws EmailTakenError */

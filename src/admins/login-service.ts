@@ -1,10 +1,10 @@
 import type { ObjectId } from 'mongodb';
+import type { MemberCaller } from '../access/caller.ts';
 import type { MembershipDocument, MembershipStore } from '../members/membership-store.ts';
 import type { OrganizationDocument } from '../registry/organization-document.ts';
 import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
-import type { RoleName } from '../roles/permissions.ts';
-import { OrganizationSuspendedError } from '../sessions/session-errors.ts';
+import { InvalidTokenError, OrganizationSuspendedError } from '../sessions/session-errors.ts';
 import type { SessionService, TokenPair } from '../sessions/session-service.ts';
 import type { SessionClient } from '../sessions/session-store.ts';
 import { parseOrganizationName } from '../tenants/organization-name.ts';
@@ -23,7 +23,7 @@ export interface Credentials {
 /** An organization a person may sign in to. */
 export interface OrganizationChoice {
   organization: OrganizationDocument;
-  role: RoleName;
+  role: string;
 }
 
 /** A completed sign-in. */
@@ -77,6 +77,34 @@ export class LoginService {
     if (chosen.organization.state === 'suspended') throw new OrganizationSuspendedError();
     const tokens = await this.#start(admin, chosen, client);
     return { tokens, admin, chosen, choices };
+  }
+
+  /**
+   * Signs a person who is signed in to another of their organizations.
+   *
+   * @param wanted - one of the two names it
+   * @throws OrganizationNotFoundError, OrganizationSuspendedError, InvalidFieldError, InvalidTokenError
+   */
+  async switchTo(
+    { adminId }: MemberCaller,
+    wanted: { organization_id?: string; organization_name?: string },
+    client: SessionClient,
+  ): Promise<SignIn> {
+    const admin = await this.#deps.admins.findById(adminId);
+    if (admin === null) throw new InvalidTokenError();
+    const slug =
+      wanted.organization_name === undefined
+        ? undefined
+        : parseOrganizationName(wanted.organization_name).slug;
+    const choices = await this.#choicesOf(adminId);
+    const chosen = choices.find(({ organization }) =>
+      slug === undefined
+        ? organization._id.toHexString() === wanted.organization_id
+        : organization.slug === slug,
+    );
+    if (chosen === undefined) throw new OrganizationNotFoundError();
+    if (chosen.organization.state === 'suspended') throw new OrganizationSuspendedError();
+    return { tokens: await this.#start(admin, chosen, client), admin, chosen, choices };
   }
 
   /** Remembers the choice before the session looks whether the organization is being deleted: so no trace is left. */

@@ -17,6 +17,7 @@ export const SETTINGS = [
   'JWT_SECRET',
   'JWT_EXPIRES_IN',
   'REFRESH_EXPIRES_IN',
+  'REFRESH_IDLE_EXPIRES_IN',
   'BCRYPT_COST',
   'HOST',
   'PORT',
@@ -49,7 +50,12 @@ export interface Config {
     readonly tenantDb: string;
     readonly maxCollections: number;
   };
-  readonly tokens: { readonly accessTtlSeconds: number; readonly refreshTtlSeconds: number };
+  readonly tokens: {
+    readonly accessTtlSeconds: number;
+    /** A session's longest life, and its longest pause between two refreshes. */
+    readonly refreshTtlSeconds: number;
+    readonly idleTtlSeconds: number;
+  };
   /** The cost is bcrypt's: the work is 2 to its power. */
   readonly passwords: { readonly bcryptCost: number };
   readonly logging: {
@@ -195,7 +201,18 @@ function readTokens(reader: SettingReader): Config['tokens'] {
       `must not be less than JWT_EXPIRES_IN (${accessTtlSeconds})`,
     );
   }
-  return { accessTtlSeconds, refreshTtlSeconds };
+  const idleTtlSeconds = reader.integer('REFRESH_IDLE_EXPIRES_IN', {
+    min: 60,
+    max: 366 * DAY,
+    fallback: Math.min(refreshTtlSeconds, Math.max(7 * DAY, accessTtlSeconds)),
+  });
+  if (idleTtlSeconds < accessTtlSeconds && reader.text('REFRESH_IDLE_EXPIRES_IN') !== undefined) {
+    reader.fault(
+      'REFRESH_IDLE_EXPIRES_IN',
+      `must not be less than JWT_EXPIRES_IN (${accessTtlSeconds})`,
+    );
+  }
+  return { accessTtlSeconds, refreshTtlSeconds, idleTtlSeconds };
 }
 
 function readEmbedded(reader: SettingReader): Omit<Config['embedded'], 'dataDir'> {

@@ -1,8 +1,12 @@
 import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify';
-import { AppError } from '../errors.ts';
-import { type Permission, roleGrants } from '../roles/permissions.ts';
+import { PermissionDeniedError, PersonRequiredError } from '../access/access-errors.ts';
+import type { AccessService, Freshness } from '../access/access-service.ts';
+import type { Caller, MemberCaller } from '../access/caller.ts';
+import type { Permission } from '../roles/permissions.ts';
 import { AuthenticationRequiredError, InvalidTokenError } from '../sessions/session-errors.ts';
-import type { Caller, SessionService } from '../sessions/session-service.ts';
+
+/** What a route asks of its caller: a permission in the organization, or only to be a person who is signed in. */
+export type RoutePermission = Permission | 'self';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -10,18 +14,13 @@ declare module 'fastify' {
     caller: Caller | null;
   }
   interface FastifyContextConfig {
-    /** What the caller's role has to allow. Every authenticated route names one. */
-    permission?: Permission;
-  }
-}
-
-class PermissionDeniedError extends AppError {
-  constructor(permission: Permission) {
-    super(
-      'forbidden',
-      'permission_denied',
-      `Your role does not include the permission ${permission}.`,
-    );
+    /** What the caller has to be allowed. Every authenticated route names it. */
+    permission?: RoutePermission;
+    /**
+     * How old the answer to "may the caller do this?" may be. By default a route that only reads takes one of the last
+     * second, and one that changes something asks anew.
+     */
+    freshness?: Freshness;
   }
 }
 
@@ -30,28 +29,32 @@ export function addCaller(app: FastifyInstance): void {
   app.decorateRequest('caller', null);
 }
 
-/** Makes every route of a scope need a token, and a role that allows what the route's `config.permission` names. */
-export function requireCaller(scope: FastifyInstance, sessions: SessionService): void {
+/** Makes every route of a scope need a token, and a caller who may do what the route's `config.permission` names. */
+export function requireCaller(scope: FastifyInstance, access: AccessService): void {
   scope.addHook('onRoute', ({ url, method, config, schema }) => {
-    if (config?.permission === undefined && schema?.hide !== true)
+    if (schema?.hide === true) return;
+    if (config?.permission === undefined)
       throw new Error(`${method} ${url} is authenticated and declares no permission`);
+    // For readers of the document, and for the test that goes through every route.
+    Object.assign(schema ?? {}, { 'x-permission': config.permission });
   });
   scope.addHook('onRequest', async (request) => {
     const token = bearerToken(request);
     if (token === undefined) throw new AuthenticationRequiredError();
-    const caller = await sessions.authenticate(token);
-    const { permission } = request.routeOptions.config;
-    if (permission === undefined || !roleGrants(caller.role, permission))
-      throw new PermissionDeniedError(permission ?? 'org:read');
+    const { permission, freshness = freshnessOf(request.method) } = request.routeOptions.config;
+    const caller = await access.authenticate(token, freshness);
+    if (permission === undefined) throw new Error('the route declares no permission');
+    assertAllowed(caller, permission);
     request.caller = caller;
   });
 }
 
 /** For public routes that tell members more. A token that is sent has to be good. */
-export function acceptCaller(sessions: SessionService): onRequestAsyncHookHandler {
+export function acceptCaller(access: AccessService): onRequestAsyncHookHandler {
   return async (request) => {
     const token = bearerToken(request);
-    if (token !== undefined) request.caller = await sessions.authenticate(token);
+    if (token !== undefined)
+      request.caller = await access.authenticate(token, freshnessOf(request.method));
   };
 }
 
@@ -59,6 +62,24 @@ export function acceptCaller(sessions: SessionService): onRequestAsyncHookHandle
 export function callerOf(request: FastifyRequest): Caller {
   if (request.caller === null) throw new Error('the route is not in an authenticated scope');
   return request.caller;
+}
+
+/** The caller of a route for people. @throws PersonRequiredError */
+export function memberOf(request: FastifyRequest): MemberCaller {
+  const caller = callerOf(request);
+  if (caller.kind !== 'member') throw new PersonRequiredError();
+  return caller;
+}
+
+function assertAllowed(caller: Caller, permission: RoutePermission): void {
+  if (permission === 'self') {
+    if (caller.kind !== 'member') throw new PersonRequiredError();
+  } else if (!caller.permissions.has(permission)) throw new PermissionDeniedError(permission);
+}
+
+/** RFC 9110, 9.2.1: safe methods change nothing. */
+function freshnessOf(method: string): Freshness {
+  return method === 'GET' || method === 'HEAD' ? 'recent' : 'current';
 }
 
 /** @returns the token of `Authorization: Bearer` (RFC 6750, 2.1), or undefined without the header */

@@ -24,7 +24,10 @@ export async function addOpenApi(app: FastifyInstance): Promise<void> {
       security: [],
       tags: [
         { name: 'Organizations', description: 'The five operations on organizations' },
-        { name: 'Admins', description: 'Signing in' },
+        { name: 'Members', description: 'Who belongs to an organization' },
+        { name: 'Roles', description: 'What members may do' },
+        { name: 'Admins', description: 'Signing in, and your own account' },
+        { name: 'Sessions', description: 'Where you are signed in' },
         { name: 'Health', description: 'For load balancers and orchestrators' },
       ],
       components: {

@@ -12,8 +12,10 @@ export function addRequestLogging(app: FastifyInstance): void {
         status: reply.statusCode,
         ms: Math.round(reply.elapsedTime * 10) / 10,
         ...(caller && {
-          organization_id: caller.organization._id.toHexString(),
-          admin_id: caller.adminId.toHexString(),
+          organization_id: caller.organizationId.toHexString(),
+          ...(caller.kind === 'member'
+            ? { admin_id: caller.adminId.toHexString() }
+            : { api_key_id: caller.apiKeyId.toHexString() }),
         }),
       },
       `${request.method} ${path} ${reply.statusCode}`,

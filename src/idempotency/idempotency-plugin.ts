@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import type { Caller } from '../access/caller.ts';
 import { AppError } from '../errors.ts';
 import type { IdempotencyService, IdempotentAttempt } from './idempotency-service.ts';
 
@@ -23,8 +24,14 @@ export function addIdempotency(app: FastifyInstance, service: IdempotencyService
   app.addHook('preHandler', async (request, reply) => {
     const key = request.headers['idempotency-key'];
     if (request.routeOptions.config.idempotent !== true || key === undefined) return;
-    const operation = `${request.method} ${request.routeOptions.url}`;
-    const begun = await service.begin(operation, checkedKey(key), request.body);
+    const { caller } = request;
+    const operation = `${request.method} ${request.routeOptions.url}${nameOf(caller)}`;
+    const begun = await service.begin(
+      operation,
+      checkedKey(key),
+      request.body,
+      caller?.organizationId,
+    );
     if (begun.kind === 'attempt') {
       request.attempt = begun;
       return;
@@ -50,6 +57,13 @@ export function addIdempotency(app: FastifyInstance, service: IdempotencyService
     }
     return payload;
   });
+}
+
+/** Keys of one caller are of no concern to another. */
+function nameOf(caller: Caller | null): string {
+  if (caller === null) return '';
+  const who = caller.kind === 'member' ? caller.adminId : caller.apiKeyId;
+  return ` ${caller.organizationId.toHexString()} ${who.toHexString()}`;
 }
 
 function checkedKey(key: string | string[]): string {

@@ -61,9 +61,15 @@ export class IdempotencyService {
 
   /**
    * @param operation - the route, and whatever else keys of one caller are kept apart by
+   * @param organizationId - the organization the answer is about, with which it is forgotten
    * @throws IdempotencyKeyReusedError, IdempotencyKeyInProgressError
    */
-  async begin(operation: string, key: string, body: unknown): Promise<IdempotentAttempt | Replay> {
+  async begin(
+    operation: string,
+    key: string,
+    body: unknown,
+    organizationId?: ObjectId,
+  ): Promise<IdempotentAttempt | Replay> {
     const { store, ids } = this.#deps;
     const keyId = createHash('sha256').update(`${operation}\0${key}`).digest('hex');
     const fingerprint = createHmac('sha256', this.#key)
@@ -72,7 +78,10 @@ export class IdempotencyService {
     const attemptId = ids.objectId();
     const subjectId = ids.objectId();
     const attempt = { kind: 'attempt' as const, keyId, attemptId, subjectId };
-    const first = { fingerprint, attempt_id: attemptId, subject_ids: [subjectId] };
+    const first = {
+      ...{ fingerprint, attempt_id: attemptId, subject_ids: [subjectId] },
+      ...(organizationId && { organization_id: organizationId }),
+    };
     const earlier = await store.claim(keyId, first);
     if (earlier.attempt_id.equals(attemptId)) return { ...attempt, earlierSubjectIds: [] };
     if (earlier.fingerprint !== fingerprint) throw new IdempotencyKeyReusedError();

@@ -24,6 +24,8 @@ export interface IdempotencyDocument {
    * later attempt can look whether an earlier one did it.
    */
   subject_ids: ObjectId[];
+  /** The organization the request was made in. */
+  organization_id?: ObjectId;
   /** Until then the attempt is taken to be running, by the database's clock. */
   locked_until: Date;
   answer: StoredAnswer | null;
@@ -35,7 +37,9 @@ export const IDEMPOTENCY_KEYS: MasterCollection = {
   indexes: [
     { name: 'expires_at', key: { expires_at: 1 }, expireAfterSeconds: 0 },
     { name: 'subjects', key: { subject_ids: 1 } },
+    { name: 'organization', key: { organization_id: 1 }, sparse: true },
   ],
+  belongsTo: [{ field: 'organization_id', owner: 'organization' }],
 };
 
 /** How long keys are kept (as with Stripe and WorkOS). */
@@ -58,7 +62,10 @@ export class IdempotencyStore {
    */
   async claim(
     id: string,
-    entry: Pick<IdempotencyDocument, 'fingerprint' | 'attempt_id' | 'subject_ids'>,
+    entry: Pick<
+      IdempotencyDocument,
+      'fingerprint' | 'attempt_id' | 'subject_ids' | 'organization_id'
+    >,
   ): Promise<IdempotencyDocument> {
     const taken = {
       _id: id,

@@ -21,7 +21,7 @@ export const publicOrganizationRoutes: FastifyPluginAsyncTypebox<{ services: Ser
   app,
   { services },
 ) => {
-  const { organizations, sessions } = services;
+  const { organizations, access } = services;
 
   app.post(
     '/org/create',
@@ -54,7 +54,7 @@ export const publicOrganizationRoutes: FastifyPluginAsyncTypebox<{ services: Ser
   app.get(
     '/org/get',
     {
-      onRequest: acceptCaller(sessions),
+      onRequest: acceptCaller(access),
       schema: {
         operationId: 'getOrganization',
         tags: ['Organizations'],
@@ -75,11 +75,12 @@ export const publicOrganizationRoutes: FastifyPluginAsyncTypebox<{ services: Ser
           errors: [{ path: '/organization_name', message: 'is required without a token' }],
         });
       const organization =
-        name === undefined ? caller?.organization : await organizations.getByName(name);
-      if (organization === undefined) throw new Error('a caller has an organization');
-      if (caller === null || !caller.organization._id.equals(organization._id))
-        return publicView(organization);
-      return memberView(await organizations.memberView(organization), caller.role);
+        caller !== null && name === undefined
+          ? await organizations.findServing(caller.organizationId)
+          : await organizations.getByName(name ?? '');
+      if (!caller?.organizationId.equals(organization._id)) return publicView(organization);
+      if (!caller.permissions.has('org:read')) return publicView(organization);
+      return memberView(await organizations.memberView(organization), caller);
     },
   );
 };
@@ -113,7 +114,7 @@ export const organizationRoutes: FastifyPluginAsyncTypebox<{ services: Services 
     async (request) => {
       const caller = callerOf(request);
       const updated = await organizationUpdates.update(caller, request.body);
-      return memberView(await organizations.memberView(updated), caller.role);
+      return memberView(await organizations.memberView(updated), caller);
     },
   );
 

@@ -1,23 +1,5 @@
 import { type Static, Type } from 'typebox';
-
-export const ObjectIdString = Type.String({
-  pattern: '^[0-9a-f]{24}$',
-  description: 'A MongoDB ObjectId.',
-  examples: ['66f1c0ffee0ddba11ca75a1e'],
-});
-
-export const Timestamp = Type.String({
-  format: 'date-time',
-  description: 'RFC 3339, UTC, with milliseconds.',
-  examples: ['2026-11-23T09:30:00.000Z'],
-});
-
-export const Email = Type.String({
-  format: 'email',
-  maxLength: 254,
-  description: 'Compared without regard to case.',
-  examples: ['ada@acme.example'],
-});
+import { Email, ObjectIdString, Timestamp } from '../http/schemas.ts';
 
 export const OrganizationNameString = Type.String({
   description:

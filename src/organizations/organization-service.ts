@@ -1,4 +1,5 @@
 import type { ObjectId } from 'mongodb';
+import type { Caller } from '../access/caller.ts';
 import { type AdminDocument, normalizeEmail } from '../admins/admin-document.ts';
 import { EmailTakenError, InvalidCredentialsError } from '../admins/admin-errors.ts';
 import type { AdminStore } from '../admins/admin-store.ts';
@@ -8,9 +9,9 @@ import type { Clock } from '../clock.ts';
 import type { IdSource } from '../ids.ts';
 import type { MembershipStore } from '../members/membership-store.ts';
 import { type OrganizationDocument, SERVING_STATES } from '../registry/organization-document.ts';
-import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
+import { OrganizationBusyError, OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
-import type { Caller } from '../sessions/session-service.ts';
+import { retryWhileBusy } from '../retry-while-busy.ts';
 import type { SessionClient } from '../sessions/session-store.ts';
 import type { CollectionBudget } from '../tenants/capacity.ts';
 import {
@@ -21,7 +22,6 @@ import {
 import type { OrganizationDeletion } from '../tenants/lifecycle/organization-deletion.ts';
 import { type OrganizationName, parseOrganizationName } from '../tenants/organization-name.ts';
 import { OtherOrganizationError } from './organization-errors.ts';
-import { retryWhileBusy } from './retry-while-busy.ts';
 
 /** What a person fills in to sign up. */
 export interface SignUp {
@@ -134,12 +134,15 @@ export class OrganizationService {
     caller: Caller,
     safeguards: readonly (string | undefined)[] = [],
   ): Promise<OrganizationDocument> {
-    for (const name of safeguards) if (name !== undefined) assertIsName(caller.organization, name);
-    return retryWhileBusy(async () => {
-      const organization = await this.findServing(caller.organization._id);
-      const deleted = await this.#deps.deletion.run(organization);
-      return deleted ? organization : null;
-    });
+    return retryWhileBusy(
+      async () => {
+        const organization = await this.findServing(caller.organizationId);
+        for (const name of safeguards) if (name !== undefined) assertIsName(organization, name);
+        const deleted = await this.#deps.deletion.run(organization);
+        return deleted ? organization : null;
+      },
+      () => new OrganizationBusyError(),
+    );
   }
 
   /** @throws OrganizationNotFoundError */
@@ -156,8 +159,10 @@ export class OrganizationService {
     client: SessionClient,
   ): Promise<NewOrganization['owner']> {
     const { admins, passwords, clock, ids } = this.#deps;
-    if ((await admins.findByEmail(email)) !== null)
-      return { kind: 'existing', adminId: await this.#existingOwner(email, password, client) };
+    if ((await admins.findByEmail(email)) !== null) {
+      const adminId = await this.#existingOwner(email, password, client);
+      if (adminId !== null) return { kind: 'existing', adminId };
+    }
     const now = clock.now();
     const admin: AdminDocument = {
       _id: ids.objectId(),
@@ -172,12 +177,18 @@ export class OrganizationService {
     return { kind: 'new', admin };
   }
 
-  async #existingOwner(email: string, password: string, client: SessionClient): Promise<ObjectId> {
+  /** @returns null when the account has been removed meanwhile */
+  async #existingOwner(
+    email: string,
+    password: string,
+    client: SessionClient,
+  ): Promise<ObjectId | null> {
     try {
       return (await this.#deps.credentials.verify({ email, password }, client))._id;
     } catch (error) {
-      if (error instanceof InvalidCredentialsError) throw new EmailTakenError(error);
-      throw error;
+      if (!(error instanceof InvalidCredentialsError)) throw error;
+      if ((await this.#deps.admins.findByEmail(email)) === null) return null;
+      throw new EmailTakenError(error);
     }
   }
 }

@@ -1,3 +1,6 @@
+import type { ObjectId } from 'mongodb';
+import { PersonRequiredError } from '../access/access-errors.ts';
+import type { Caller } from '../access/caller.ts';
 import { type AdminDocument, normalizeEmail } from '../admins/admin-document.ts';
 import { EmailTakenError } from '../admins/admin-errors.ts';
 import type { AdminStore } from '../admins/admin-store.ts';
@@ -8,9 +11,10 @@ import type {
   OrganizationDocument,
   OrganizationTarget,
 } from '../registry/organization-document.ts';
+import { OrganizationBusyError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
+import { retryWhileBusy } from '../retry-while-busy.ts';
 import { InvalidTokenError } from '../sessions/session-errors.ts';
-import type { Caller } from '../sessions/session-service.ts';
 import type { SessionStore } from '../sessions/session-store.ts';
 import { identityOf } from '../tenants/lifecycle/organization-identity.ts';
 import type { OrganizationUpdate } from '../tenants/lifecycle/organization-update.ts';
@@ -18,7 +22,6 @@ import { type OrganizationName, parseOrganizationName } from '../tenants/organiz
 import { assertExternalId } from './external-id.ts';
 import { assertMetadata } from './metadata.ts';
 import { assertIsName, type OrganizationService } from './organization-service.ts';
-import { retryWhileBusy } from './retry-while-busy.ts';
 
 /** A change of an organization and of the caller's own credentials; what is absent stays as it is. */
 export interface OrganizationChangeRequest {
@@ -56,18 +59,23 @@ export class OrganizationUpdateService {
    *   ConfusableNameError, ExternalIdTakenError, EmailTakenError, OrganizationBusyError, OrganizationNotFoundError
    */
   async update(caller: Caller, request: OrganizationChangeRequest): Promise<OrganizationDocument> {
-    const name = newNameOf(caller.organization, request);
+    const { organizationId } = caller;
+    const present = await this.#deps.organizations.findServing(organizationId);
+    const name = newNameOf(present, request);
     if (request.metadata !== undefined) assertMetadata(request.metadata);
     if (typeof request.external_id === 'string') assertExternalId(request.external_id);
     const credentials = await this.#credentialChange(caller, request);
     const changesOrganization =
       name !== undefined || request.metadata !== undefined || request.external_id !== undefined;
-    if (!changesOrganization) return this.#changeCredentials(caller, credentials);
-    return retryWhileBusy(async () => {
-      const seen = await this.#deps.organizations.findServing(caller.organization._id);
-      if (seen.state !== 'active') return null;
-      return this.#deps.update.run(seen, targetOf(seen, name, request), credentials);
-    });
+    if (!changesOrganization) return this.#changeCredentials(organizationId, credentials);
+    return retryWhileBusy(
+      async () => {
+        const seen = await this.#deps.organizations.findServing(organizationId);
+        if (seen.state !== 'active') return null;
+        return this.#deps.update.run(seen, targetOf(seen, name, request), credentials);
+      },
+      () => new OrganizationBusyError(),
+    );
   }
 
   async #credentialChange(
@@ -75,6 +83,7 @@ export class OrganizationUpdateService {
     { email, password }: OrganizationChangeRequest,
   ): Promise<CredentialChange | undefined> {
     if (email === undefined && password === undefined) return undefined;
+    if (caller.kind !== 'member') throw new PersonRequiredError();
     const { admins, passwords } = this.#deps;
     const admin = await admins.findById(caller.adminId);
     if (admin === null) throw new InvalidTokenError();
@@ -91,7 +100,7 @@ export class OrganizationUpdateService {
     };
   }
 
-  async #changeCredentials(caller: Caller, change: CredentialChange | undefined) {
+  async #changeCredentials(organizationId: ObjectId, change: CredentialChange | undefined) {
     const { admins, sessions, clock, organizations } = this.#deps;
     if (change !== undefined) {
       const { email, password } = change;
@@ -99,7 +108,7 @@ export class OrganizationUpdateService {
       await admins.changeCredentials(change.admin_id, fields, clock.now());
       if (password !== undefined) await sessions.endOthers(change.admin_id, change.session_id);
     }
-    return organizations.findServing(caller.organization._id);
+    return organizations.findServing(organizationId);
   }
 
   /** Spares most conflicts the undo of what comes before; the unique index decides the rest. */

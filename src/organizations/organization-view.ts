@@ -1,6 +1,6 @@
 import type { Static } from 'typebox';
+import type { Caller } from '../access/caller.ts';
 import type { OrganizationDocument } from '../registry/organization-document.ts';
-import type { RoleName } from '../roles/permissions.ts';
 import type {
   CreatedOrganization,
   DeletedOrganization,
@@ -34,7 +34,7 @@ export function publicView(organization: OrganizationDocument): Organization {
 /** What a member sees. */
 export function memberView(
   { organization, owner, members }: MemberView,
-  role: RoleName,
+  caller: Caller,
 ): Organization {
   return {
     ...publicView(organization),
@@ -43,7 +43,7 @@ export function memberView(
     members,
     metadata: organization.metadata,
     external_id: organization.external_id ?? null,
-    your_role: role,
+    ...(caller.kind === 'member' && { your_role: caller.role }),
   };
 }
 

@@ -93,6 +93,14 @@ export class RegistryStore {
     return retryTransient(() => this.#organizations.findOne({ _id: id }, withinDeadline()));
   }
 
+  /** @returns the state the organization is in, or null when there is none of that id */
+  async stateOf(id: ObjectId): Promise<OrganizationState | null> {
+    const found = await retryTransient(() =>
+      this.#organizations.findOne({ _id: id }, { ...withinDeadline(), projection: { state: 1 } }),
+    );
+    return found?.state ?? null;
+  }
+
   /** Whether an organization is still as it was seen, with no operation under way. */
   async isUnchanged(seen: OrganizationDocument): Promise<boolean> {
     const found = await retryTransient(() =>

@@ -2,7 +2,6 @@ import { createSigner, createVerifier, TokenError } from 'fast-jwt';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { Clock } from '../clock.ts';
-import { ROLES } from '../roles/permissions.ts';
 import { InvalidTokenError, TokenExpiredError } from './session-errors.ts';
 
 const ISSUER = 'tenantry';
@@ -25,7 +24,7 @@ const AccessTokenClaims = Type.Object({
   email: Type.String(),
   org_id: HexId,
   organization: Type.String(),
-  role: Type.Enum([...ROLES]),
+  role: Type.String(),
   sid: HexId,
   iat: NumericDate,
   exp: NumericDate,

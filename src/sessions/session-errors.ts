@@ -44,6 +44,12 @@ export class RefreshTokenReusedError extends AppError {
   }
 }
 
+export class SessionNotFoundError extends AppError {
+  constructor() {
+    super('not_found', 'session_not_found', 'You have no such session.');
+  }
+}
+
 export class OrganizationSuspendedError extends AppError {
   constructor() {
     super('forbidden', 'organization_suspended', 'This organization is suspended.');

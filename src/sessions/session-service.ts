@@ -1,23 +1,30 @@
 import { createHash } from 'node:crypto';
-import { ObjectId } from 'mongodb';
+import type { ObjectId } from 'mongodb';
+import { assertServing } from '../access/access-service.ts';
+import type { MemberCaller } from '../access/caller.ts';
 import type { AdminDocument } from '../admins/admin-document.ts';
+import { InvalidCredentialsError } from '../admins/admin-errors.ts';
 import type { AdminStore } from '../admins/admin-store.ts';
 import type { Clock } from '../clock.ts';
+import type { Page, PageRequest } from '../http/pagination.ts';
 import type { IdSource } from '../ids.ts';
 import type { MembershipStore } from '../members/membership-store.ts';
-import { type OrganizationDocument, SERVING_STATES } from '../registry/organization-document.ts';
+import type { OrganizationDocument } from '../registry/organization-document.ts';
 import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
-import type { RoleName } from '../roles/permissions.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import type { RefreshTokenClaim, RefreshTokens } from './refresh-tokens.ts';
 import {
   InvalidRefreshTokenError,
-  InvalidTokenError,
-  OrganizationSuspendedError,
   RefreshTokenReusedError,
+  SessionNotFoundError,
 } from './session-errors.ts';
-import type { SessionClient, SessionDocument, SessionStore } from './session-store.ts';
+import {
+  endOf,
+  type SessionClient,
+  type SessionDocument,
+  type SessionStore,
+} from './session-store.ts';
 
 /** For so long after a rotation the same client may present the old token again: two tabs, one lost answer. */
 const DOUBLE_SUBMIT_MS = 10_000;
@@ -31,14 +38,6 @@ export interface TokenPair {
   refresh_expires_in: number;
 }
 
-/** Who is asking, as established for one request. */
-export interface Caller {
-  adminId: ObjectId;
-  sessionId: ObjectId;
-  organization: OrganizationDocument;
-  role: RoleName;
-}
-
 interface SessionServiceDeps {
   sessions: SessionStore;
   registry: RegistryStore;
@@ -49,6 +48,7 @@ interface SessionServiceDeps {
   ids: IdSource;
   refreshTokens: RefreshTokens;
   refreshTtlSeconds: number;
+  idleTtlSeconds: number;
 }
 
 /**
@@ -68,7 +68,7 @@ export class SessionService {
   async start(
     admin: AdminDocument,
     organization: OrganizationDocument,
-    role: RoleName,
+    role: string,
     client: SessionClient,
   ): Promise<TokenPair> {
     const { ids, clock, sessions, refreshTtlSeconds } = this.#deps;
@@ -82,34 +82,12 @@ export class SessionService {
       client,
       created_at: now,
       expires_at: new Date(now.getTime() + refreshTtlSeconds * 1_000),
+      idle_expires_at: this.#idleEnd(now),
+      last_used_at: now,
     };
     await sessions.insert(session);
-    await this.#assertNotDeleted(session);
+    await this.#assertStillDue(session, admin);
     return this.#pair(session, admin.email, organization, role);
-  }
-
-  /**
-   * Decides who an access token speaks for **now**: membership, role, session and organization are looked up at each
-   * request, so a removed member, an ended session or a deleted organization is refused at once. The organization is
-   * found by id; whoever took its name since is somebody else.
-   *
-   * @throws InvalidTokenError, TokenExpiredError, OrganizationSuspendedError
-   */
-  async authenticate(accessToken: string): Promise<Caller> {
-    const claims = this.#deps.accessTokens.verify(accessToken);
-    const adminId = ObjectId.createFromHexString(claims.admin_id);
-    const sessionId = ObjectId.createFromHexString(claims.sid);
-    const organizationId = ObjectId.createFromHexString(claims.org_id);
-    const [session, membership, organization] = await Promise.all([
-      this.#deps.sessions.findLive(sessionId, this.#deps.clock.now()),
-      this.#deps.memberships.find(organizationId, adminId),
-      this.#deps.registry.findById(organizationId),
-    ]);
-    if (!session?.admin_id.equals(adminId) || !session.organization_id.equals(organizationId))
-      throw new InvalidTokenError();
-    if (membership === null || organization === null) throw new InvalidTokenError();
-    assertServing(organization);
-    return { adminId, sessionId, organization, role: membership.role };
   }
 
   /**
@@ -125,7 +103,8 @@ export class SessionService {
     if (!claim || !found) throw new InvalidRefreshTokenError();
     // Before the token is used up: whoever is refused for now can try again with it.
     const { admin, organization, role } = await this.#holderOf(found);
-    const rotation = { rotated_at: clock.now(), client };
+    const now = clock.now();
+    const rotation = { rotated_at: now, client, idle_expires_at: this.#idleEnd(now) };
     const rotated =
       (await sessions.rotate(claim.sessionId, claim.generation, rotation)) ??
       (await this.#doubleSubmit(claim, client));
@@ -136,12 +115,41 @@ export class SessionService {
     await this.#deps.sessions.end(sessionId);
   }
 
-  /** A deletion ends the sessions it finds; one that was inserted after it looked has to end itself. */
-  async #assertNotDeleted({ _id, organization_id }: SessionDocument): Promise<void> {
-    const organization = await this.#deps.registry.findById(organization_id);
-    if (organization !== null && organization.state !== 'deleting') return;
-    await this.#deps.sessions.end(_id);
-    throw new OrganizationNotFoundError();
+  /** A person's sessions in all their organizations, oldest first. */
+  list(adminId: ObjectId, request: PageRequest): Promise<Page<SessionDocument>> {
+    return this.#deps.sessions.page(adminId, request, this.#deps.clock.now());
+  }
+
+  /** Ends one of a person's own sessions. @throws SessionNotFoundError */
+  async endOwn(adminId: ObjectId, sessionId: ObjectId): Promise<void> {
+    if (!(await this.#deps.sessions.endOwn(adminId, sessionId))) throw new SessionNotFoundError();
+  }
+
+  /** Ends a person's sessions, all but one. */
+  async endOthers({ adminId, sessionId }: MemberCaller): Promise<void> {
+    await this.#deps.sessions.endOthers(adminId, sessionId);
+  }
+
+  #idleEnd(now: Date): Date {
+    return new Date(now.getTime() + this.#deps.idleTtlSeconds * 1_000);
+  }
+
+  /**
+   * A deletion, a removal of the member or a change of the password ends the sessions it finds; one that was inserted
+   * after they looked has to end itself.
+   */
+  async #assertStillDue(session: SessionDocument, seen: AdminDocument): Promise<void> {
+    const { registry, memberships, admins, sessions } = this.#deps;
+    const { organization_id, admin_id } = session;
+    const [state, membership, admin] = await Promise.all([
+      registry.stateOf(organization_id),
+      memberships.find(organization_id, admin_id),
+      admins.findById(admin_id),
+    ]);
+    const isDue = state !== null && state !== 'deleting' && membership !== null;
+    if (isDue && admin !== null && lastChangeOf(admin) === lastChangeOf(seen)) return;
+    await sessions.end(session._id);
+    throw isDue ? new InvalidCredentialsError() : new OrganizationNotFoundError();
   }
 
   async #doubleSubmit(
@@ -169,7 +177,7 @@ export class SessionService {
     ]);
     if (admin === null || membership === null || organization === null)
       throw new InvalidRefreshTokenError();
-    assertServing(organization);
+    assertServing(organization.state);
     return { admin, organization, role: membership.role };
   }
 
@@ -177,7 +185,7 @@ export class SessionService {
     session: SessionDocument,
     email: string,
     organization: OrganizationDocument,
-    role: RoleName,
+    role: string,
   ): TokenPair {
     const { accessTokens, refreshTokens } = this.#deps;
     const issuedAt = session.rotated_at;
@@ -203,12 +211,12 @@ export class SessionService {
       token_type: 'bearer',
       expires_in: accessTokens.ttlSeconds,
       refresh_token: refreshToken,
-      refresh_expires_in: Math.floor((session.expires_at.getTime() - issuedAt.getTime()) / 1_000),
+      refresh_expires_in: Math.floor((endOf(session).getTime() - issuedAt.getTime()) / 1_000),
     };
   }
 }
 
-function assertServing(organization: OrganizationDocument): void {
-  if (organization.state === 'suspended') throw new OrganizationSuspendedError();
-  if (!SERVING_STATES.includes(organization.state)) throw new InvalidTokenError();
+/** Which change of their credentials a person's account was last left by. */
+function lastChangeOf({ credential_changes }: AdminDocument): string | undefined {
+  return credential_changes?.[0]?.toHexString();
 }

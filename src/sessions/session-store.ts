@@ -1,7 +1,9 @@
 import type { Collection, Db, ObjectId } from 'mongodb';
+import type { AccessChanged } from '../access/access-changes.ts';
 import { type MasterCollection, masterCollection } from '../database/collections.ts';
 import { retryTransient } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
+import { type Page, type PageRequest, pageOf } from '../http/pagination.ts';
 
 /** One sign-in on one device, in one organization, from login to its end. */
 export interface SessionDocument {
@@ -15,6 +17,10 @@ export interface SessionDocument {
   created_at: Date;
   /** When the session ends at the latest, however much it is used. */
   expires_at: Date;
+  /** When it ends unless it is refreshed before. */
+  idle_expires_at: Date;
+  /** To the minute: see {@link LastUse}. */
+  last_used_at: Date;
 }
 
 /** What tells one client from another, as far as a request shows it. */
@@ -30,15 +36,22 @@ export const SESSIONS: MasterCollection = {
     { name: 'organization', key: { organization_id: 1 } },
     // TTL runs once a minute, so queries check the time as well.
     { name: 'expires_at', key: { expires_at: 1 }, expireAfterSeconds: 0 },
+    { name: 'idle_expires_at', key: { idle_expires_at: 1 }, expireAfterSeconds: 0 },
+  ],
+  belongsTo: [
+    { field: 'organization_id', owner: 'organization' },
+    { field: 'admin_id', owner: 'admin' },
   ],
 };
 
 /** Every query on sessions. */
 export class SessionStore {
   readonly #sessions: Collection<SessionDocument>;
+  readonly #changed: AccessChanged;
 
-  constructor(master: Db) {
+  constructor(master: Db, changed: AccessChanged) {
     this.#sessions = masterCollection<SessionDocument>(master, SESSIONS);
+    this.#changed = changed;
   }
 
   async insert(session: SessionDocument): Promise<void> {
@@ -53,27 +66,64 @@ export class SessionStore {
   /** @returns the session unless it has ended or expired */
   findLive(id: ObjectId, now: Date): Promise<SessionDocument | null> {
     return retryTransient(() =>
-      this.#sessions.findOne({ _id: id, expires_at: { $gt: now } }, withinDeadline()),
+      this.#sessions.findOne({ _id: id, ...live(now) }, withinDeadline()),
     );
+  }
+
+  /** A person's sessions that have not ended, oldest first. */
+  async page(
+    adminId: ObjectId,
+    { limit, after }: PageRequest,
+    now: Date,
+  ): Promise<Page<SessionDocument>> {
+    const filter = { admin_id: adminId, ...live(now), ...(after && { _id: { $gt: after } }) };
+    const found = await retryTransient(() =>
+      this.#sessions
+        .find(filter, withinDeadline())
+        .sort({ _id: 1 })
+        .limit(limit + 1)
+        .toArray(),
+    );
+    return pageOf(found, limit);
   }
 
   /** Moves on to the next refresh token, once. @returns the rotated session, or null if another was faster */
   rotate(
     id: ObjectId,
     from: number,
-    by: Pick<SessionDocument, 'rotated_at' | 'client'>,
+    by: Pick<SessionDocument, 'rotated_at' | 'client' | 'idle_expires_at'>,
   ): Promise<SessionDocument | null> {
     return retryTransient(() =>
       this.#sessions.findOneAndUpdate(
         { _id: id, refresh_generation: from },
-        { $set: { ...by, refresh_generation: from + 1 } },
+        { $set: { ...by, last_used_at: by.rotated_at, refresh_generation: from + 1 } },
         { ...withinDeadline(), returnDocument: 'after' },
       ),
     );
   }
 
+  /** Writes down when sessions were last used. A lost answer is no loss: it is a maximum. */
+  async recordUse(uses: readonly { id: ObjectId; at: Date }[]): Promise<void> {
+    const writes = uses.map(({ id, at }) => ({
+      updateOne: { filter: { _id: id }, update: { $max: { last_used_at: at } } },
+    }));
+    await retryTransient(() =>
+      this.#sessions.bulkWrite(writes, { ...withinDeadline(), ordered: false }),
+    );
+  }
+
   async end(id: ObjectId): Promise<void> {
     await retryTransient(() => this.#sessions.deleteOne({ _id: id }, withinDeadline()));
+    this.#changed(id);
+  }
+
+  /** Ends one of a person's sessions. @returns false when the person has no such session */
+  async endOwn(adminId: ObjectId, id: ObjectId): Promise<boolean> {
+    const ended = await retryTransient(() =>
+      this.#sessions.deleteOne({ _id: id, admin_id: adminId }, withinDeadline()),
+    );
+    this.#changed(id);
+    return ended.deletedCount === 1;
   }
 
   /** Ends a person's sessions, all but one. */
@@ -81,15 +131,39 @@ export class SessionStore {
     await retryTransient(() =>
       this.#sessions.deleteMany({ admin_id: adminId, _id: { $ne: keep } }, withinDeadline()),
     );
+    this.#changed(adminId);
   }
 
   async endAllOfOrganization(organizationId: ObjectId): Promise<void> {
     await retryTransient(() =>
       this.#sessions.deleteMany({ organization_id: organizationId }, withinDeadline()),
     );
+    this.#changed(organizationId);
   }
 
   async endAllOfAdmin(adminId: ObjectId): Promise<void> {
     await retryTransient(() => this.#sessions.deleteMany({ admin_id: adminId }, withinDeadline()));
+    this.#changed(adminId);
   }
+
+  /** Ends a person's sessions in one organization. */
+  async endAllOfMember(adminId: ObjectId, organizationId: ObjectId): Promise<void> {
+    await retryTransient(() =>
+      this.#sessions.deleteMany(
+        { admin_id: adminId, organization_id: organizationId },
+        withinDeadline(),
+      ),
+    );
+    this.#changed(adminId);
+  }
+}
+
+/** When a session ends unless it is refreshed before. */
+export function endOf({ expires_at, idle_expires_at }: SessionDocument): Date {
+  return idle_expires_at < expires_at ? idle_expires_at : expires_at;
+}
+
+/** TTL indexes run once a minute, so every query looks at the time itself. */
+function live(now: Date) {
+  return { expires_at: { $gt: now }, idle_expires_at: { $gt: now } };
 }

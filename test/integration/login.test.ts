@@ -50,7 +50,7 @@ describe('what is answered', () => {
       token_type: 'bearer',
       expires_in: 3_600,
       refresh_token: expect.stringMatching(/^[\w-]{40,}$/),
-      refresh_expires_in: 30 * 24 * 3_600,
+      refresh_expires_in: 7 * 24 * 3_600,
       admin: { id: String(admin?._id), email, name: null },
       organization: choice,
       organizations: [
@@ -94,6 +94,7 @@ describe('what is answered', () => {
       client: { address: '127.0.0.1', user_agent: 'lightMyRequest' },
       created_at: service.clock.now(),
       expires_at: new Date(service.clock.now().getTime() + 30 * 24 * 3_600_000),
+      idle_expires_at: new Date(service.clock.now().getTime() + 7 * 24 * 3_600_000),
     });
     const stored = JSON.stringify(session);
     expect(stored).not.toContain(acme.tokens.access_token);

@@ -72,7 +72,23 @@ describe('the document', () => {
   test('has every operation of the contract', () => {
     expect(operations.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(
       [
+        'delete /admin/sessions',
+        'delete /admin/sessions/{id}',
         'delete /org/delete',
+        'delete /org/members/{admin_id}',
+        'delete /org/roles/{name}',
+        'get /admin/me',
+        'get /admin/organizations',
+        'get /admin/sessions',
+        'get /org/members',
+        'get /org/roles',
+        'patch /admin/me',
+        'patch /org/members/{admin_id}',
+        'post /admin/switch',
+        'post /org/leave',
+        'post /org/roles',
+        'post /org/transfer',
+        'put /org/roles/{name}',
         'get /health/live',
         'get /health/ready',
         'get /org/get',

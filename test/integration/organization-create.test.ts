@@ -1,5 +1,6 @@
 import { Binary, ObjectId } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { MASTER_COLLECTIONS } from '../../src/services.ts';
 import { type Api, apiOf, expectProblem, pathsOf } from '../support/api.ts';
 import { contentsOf, contradictions, tenantCollections } from '../support/database-truth.ts';
 import {
@@ -43,6 +44,7 @@ describe('what is answered and kept', () => {
     const contents = await contentsOf(fresh.db);
     const adminId = new ObjectId(String(created.admin.id));
     expect(contents).toEqual({
+      ...Object.fromEntries(MASTER_COLLECTIONS.map(({ name }) => [name, []])),
       organizations: [
         {
           _id: new ObjectId(String(created.id)),
@@ -83,11 +85,10 @@ describe('what is answered and kept', () => {
           organization_id: new ObjectId(String(created.id)),
           admin_id: adminId,
           role: 'owner',
+          version: 0,
           created_at: now,
         },
       ],
-      sessions: [],
-      idempotency_keys: [],
       org_acme_gmbh: [],
     });
     expect(await contradictions(fresh.db)).toEqual([]);

@@ -127,7 +127,7 @@ describe('a refresh', () => {
       token_type: 'bearer',
       expires_in: 3_600,
       refresh_token: expect.stringMatching(/^[\w-]{40,}$/),
-      refresh_expires_in: 30 * 24 * 3_600 - 5,
+      refresh_expires_in: 7 * 24 * 3_600,
     });
     expect(pair.access_token).not.toBe(acme.tokens.access_token);
     expect(pair.refresh_token).not.toBe(acme.tokens.refresh_token);
@@ -204,11 +204,19 @@ describe('a refresh', () => {
     for (let day = 1; day < 30; day += 1) {
       service.clock.advance(DAY_MS);
       const pair = expectStatus(await api.refresh(token), 200).json();
-      expect(pair.refresh_expires_in).toBe((30 - day) * 24 * 3_600);
+      expect(pair.refresh_expires_in).toBe(Math.min(7, 30 - day) * 24 * 3_600);
       token = pair.refresh_token;
     }
     service.clock.advance(DAY_MS);
     expectProblem(await api.refresh(token), 401, 'invalid_refresh_token');
+  });
+
+  test('is refused after 7 days without one', async () => {
+    const acme = await signUpAndIn(service);
+    service.clock.advance(7 * DAY_MS - 1);
+    const pair = expectStatus(await api.refresh(acme.tokens.refresh_token), 200).json();
+    service.clock.advance(7 * DAY_MS);
+    expectProblem(await api.refresh(pair.refresh_token), 401, 'invalid_refresh_token');
   });
 
   test('is refused while the organization is suspended, and uses up no token', async () => {

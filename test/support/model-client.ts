@@ -1,4 +1,5 @@
 import { type Db, ObjectId } from 'mongodb';
+import type { MemberCaller } from '../../src/access/caller.ts';
 import type { AdminDocument } from '../../src/admins/admin-document.ts';
 import { AppError } from '../../src/errors.ts';
 import type { MembershipDocument } from '../../src/members/membership-store.ts';
@@ -7,6 +8,7 @@ import {
   collectionReference,
   type OrganizationDocument,
 } from '../../src/registry/organization-document.ts';
+import { PERMISSIONS } from '../../src/roles/permissions.ts';
 import { TenantCollection } from '../../src/tenants/tenant-collection.ts';
 import type { BareInstance } from './cluster.ts';
 import { type Answer, FIRST_PASSWORD, type Request } from './lifecycle-model.ts';
@@ -65,8 +67,12 @@ export class ModelClient {
       const stale = new TenantCollection(client, collection);
       return stale.insertMany([{ text: request.document }]);
     }
-    const organization = await services.organizations.findServing(organizationId);
-    const caller = { adminId, sessionId: new ObjectId(), organization, role: 'owner' as const };
+    // As the HTTP layer does before it lets anybody do anything.
+    await services.organizations.findServing(organizationId);
+    const caller: MemberCaller = {
+      ...{ kind: 'member', adminId, organizationId, role: 'owner' },
+      ...{ sessionId: new ObjectId(), permissions: new Set(PERMISSIONS) },
+    };
     if (request.kind === 'delete') await services.organizations.delete(caller);
     else {
       const { name: organization_name, password } = request;

@@ -27,6 +27,10 @@ export class TestClock implements Clock {
     return new Date(this.#now);
   }
 
+  monotonicMs(): number {
+    return this.#now;
+  }
+
   advance(milliseconds: number): void {
     this.#now += milliseconds;
   }
@@ -64,6 +68,7 @@ export function testSettings(database: string): ServiceSettings {
     jwtSecret: 'a secret of the tests, long enough to sign with',
     accessTtlSeconds: 3_600,
     refreshTtlSeconds: 30 * 24 * 3_600,
+    idleTtlSeconds: 7 * 24 * 3_600,
     bcryptCost: 4,
   };
 }

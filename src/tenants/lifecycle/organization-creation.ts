@@ -118,6 +118,7 @@ export class OrganizationCreation {
       organization_id: id,
       admin_id: adminId,
       role: 'owner',
+      version: 0,
       created_at: clock.now(),
     });
     await faults('create:membership-inserted');

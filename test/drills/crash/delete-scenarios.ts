@@ -95,6 +95,7 @@ async function join(stage: Stage, email: string, organizationId: string): Promis
     organization_id: new ObjectId(organizationId),
     admin_id: admin._id,
     role: 'viewer',
+    version: 0,
     created_at: new Date(),
   });
 }

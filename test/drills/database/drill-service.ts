@@ -72,6 +72,7 @@ export class DrillService implements AsyncDisposable {
       jwtSecret: 'a secret of the drills, long enough to sign with',
       accessTtlSeconds: 3_600,
       refreshTtlSeconds: 30 * 24 * 3_600,
+      idleTtlSeconds: 30 * 24 * 3_600,
       bcryptCost,
     };
     const services = createServices(client, settings, logger, sources);

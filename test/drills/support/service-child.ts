@@ -34,6 +34,7 @@ const services = createServices(
     jwtSecret: 'a secret of the drills, the same in every instance',
     accessTtlSeconds: 3_600,
     refreshTtlSeconds: 30 * 24 * 3_600,
+    idleTtlSeconds: 30 * 24 * 3_600,
     bcryptCost: 4,
   },
   logger,

@@ -20,7 +20,7 @@ describe('settings', () => {
         tenantDb: 'organization_master',
         maxCollections: 9000,
       },
-      tokens: { accessTtlSeconds: 3600, refreshTtlSeconds: 2_592_000 },
+      tokens: { accessTtlSeconds: 3600, refreshTtlSeconds: 2_592_000, idleTtlSeconds: 604_800 },
       passwords: { bcryptCost: 12 },
       logging: { level: 'info', pretty: true },
       dataDir: './data',
@@ -41,6 +41,7 @@ describe('settings', () => {
       JWT_SECRET: SECRET,
       JWT_EXPIRES_IN: '60',
       REFRESH_EXPIRES_IN: '86400',
+      REFRESH_IDLE_EXPIRES_IN: '3600',
       BCRYPT_COST: '10',
       HOST: '0.0.0.0',
       PORT: '0',
@@ -60,7 +61,7 @@ describe('settings', () => {
         tenantDb: 'tenants',
         maxCollections: 500,
       },
-      tokens: { accessTtlSeconds: 60, refreshTtlSeconds: 86_400 },
+      tokens: { accessTtlSeconds: 60, refreshTtlSeconds: 86_400, idleTtlSeconds: 3_600 },
       passwords: { bcryptCost: 10 },
       logging: { level: 'warn', pretty: false },
       dataDir: '/var/lib/tenantry',
@@ -124,6 +125,7 @@ describe('faults', () => {
     JWT_SECRET: 'hunter2',
     JWT_EXPIRES_IN: '1h',
     REFRESH_EXPIRES_IN: '30d',
+    REFRESH_IDLE_EXPIRES_IN: '7d',
     BCRYPT_COST: '31',
     HOST: 'http://localhost',
     PORT: '80x',
@@ -137,7 +139,7 @@ describe('faults', () => {
     );
     for (const name of Object.keys(everything))
       expect(error?.message).toContain(`\n  ${name} must `);
-    expect(error?.message).toMatch(/^Cannot start: 12 settings to mend/);
+    expect(error?.message).toMatch(/^Cannot start: 13 settings to mend/);
     expect(error?.message).not.toContain('hunter2');
   });
 

@@ -35,6 +35,7 @@ describe('a number', () => {
     ['PORT', '0', '65535', [], ['65536']],
     ['JWT_EXPIRES_IN', '60', '2592000', ['59', '0'], ['2592001']],
     ['REFRESH_EXPIRES_IN', '3600', '31622400', ['3599'], ['31622401']],
+    ['REFRESH_IDLE_EXPIRES_IN', '3600', '31622400', ['3599'], ['31622401']],
     ['BCRYPT_COST', '10', '15', ['9', '4'], ['16']],
     ['MAX_COLLECTIONS', '1', '1000000', ['0'], ['1000001']],
   ])('has limits: %s from %s to %s', (name, least, most, tooLow, tooHigh) => {
@@ -58,6 +59,9 @@ describe('a number', () => {
       { name: 'REFRESH_EXPIRES_IN', message: 'must not be less than JWT_EXPIRES_IN (7200)' },
     ]);
     expect(namesOfFaults({ JWT_EXPIRES_IN: '7200', REFRESH_EXPIRES_IN: '7200' })).toEqual([]);
+    expect(faultsOf({ JWT_EXPIRES_IN: '7200', REFRESH_IDLE_EXPIRES_IN: '7199' })).toEqual([
+      { name: 'REFRESH_IDLE_EXPIRES_IN', message: 'must not be less than JWT_EXPIRES_IN (7200)' },
+    ]);
   });
 });
 

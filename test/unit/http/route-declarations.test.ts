@@ -1,8 +1,8 @@
 import Fastify, { type RouteOptions } from 'fastify';
 import { describe, expect, test } from 'vitest';
+import type { AccessService } from '../../../src/access/access-service.ts';
 import { addCaller, requireCaller } from '../../../src/http/authentication.ts';
 import { addDeclaredResponses } from '../../../src/http/declared-responses.ts';
-import type { SessionService } from '../../../src/sessions/session-service.ts';
 
 const handler = async () => ({ ok: true });
 const response: Record<number, object> = {
@@ -42,7 +42,7 @@ describe('permissions', () => {
     const app = Fastify();
     addCaller(app);
     // Never called: the refusal is at start.
-    requireCaller(app, {} as SessionService);
+    requireCaller(app, {} as AccessService);
     const route: RouteOptions = { method: 'GET', url: '/x', schema: { response }, handler };
     expect(() => app.route(route)).toThrow('GET /x is authenticated and declares no permission');
     const allowed = { ...route, config: { permission: 'org:read' as const } };

@@ -21,7 +21,7 @@ class FakeServer {
   }
 
   get clock() {
-    return { now: () => new Date(this.#now) };
+    return { now: () => new Date(this.#now), monotonicMs: () => this.#now };
   }
 
   budget(limit: number): CollectionBudget {

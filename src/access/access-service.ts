@@ -1,0 +1,111 @@
+import { ObjectId } from 'mongodb';
+import type { Clock } from '../clock.ts';
+import type { MembershipDocument, MembershipStore } from '../members/membership-store.ts';
+import { type OrganizationState, SERVING_STATES } from '../registry/organization-document.ts';
+import type { RegistryStore } from '../registry/registry-store.ts';
+import { builtInPermissions, type Permission } from '../roles/permissions.ts';
+import type { RoleStore } from '../roles/role-store.ts';
+import type { AccessTokens } from '../sessions/access-tokens.ts';
+import { InvalidTokenError, OrganizationSuspendedError } from '../sessions/session-errors.ts';
+import { endOf, type SessionStore } from '../sessions/session-store.ts';
+import type { AccessCache, Lookup } from './access-cache.ts';
+import type { Caller, MemberCaller } from './caller.ts';
+import type { LastUse } from './last-use.ts';
+
+/**
+ * How old the answer to "who may do what" may be. `current`: read for this request. `recent`: up to a second old, and
+ * current as far as this instance's own changes go.
+ */
+export type Freshness = 'current' | 'recent';
+
+/** What is known of a session: who is signed in, to what, and what they may do there. */
+export interface SessionAccess {
+  caller: MemberCaller;
+  organizationState: OrganizationState;
+  /** When the session ends unless it is refreshed. */
+  expiresAt: Date;
+}
+
+interface AccessServiceDeps {
+  accessTokens: AccessTokens;
+  sessions: SessionStore;
+  memberships: MembershipStore;
+  registry: RegistryStore;
+  roles: RoleStore;
+  sessionAccess: AccessCache<SessionAccess>;
+  lastUse: LastUse;
+  clock: Clock;
+}
+
+/**
+ * Decides who an access token speaks for **now**. A token only names a session; session, membership, role and organization
+ * decide, so a removed member, an ended session, another role or a deleted organization count without waiting for the
+ * token to expire. The organization is found by id; whoever took its name since is somebody else.
+ */
+export class AccessService {
+  readonly #deps: AccessServiceDeps;
+
+  constructor(deps: AccessServiceDeps) {
+    this.#deps = deps;
+  }
+
+  /** @throws InvalidTokenError, TokenExpiredError, OrganizationSuspendedError */
+  async authenticate(token: string, freshness: Freshness): Promise<Caller> {
+    const { accessTokens, sessionAccess, clock, lastUse } = this.#deps;
+    const claims = accessTokens.verify(token);
+    const load = () => this.#lookUp(claims.sid, claims.admin_id, claims.org_id);
+    const access =
+      freshness === 'recent'
+        ? await sessionAccess.get(`${claims.sid} ${claims.admin_id} ${claims.org_id}`, load)
+        : (await load()).value;
+    if (access.expiresAt <= clock.now()) throw new InvalidTokenError();
+    assertServing(access.organizationState);
+    lastUse.touch(access.caller.sessionId);
+    return access.caller;
+  }
+
+  async #lookUp(sid: string, admin: string, org: string): Promise<Lookup<SessionAccess>> {
+    const { sessions, memberships, registry, clock } = this.#deps;
+    const [sessionId, adminId, organizationId] = [sid, admin, org].map((hex) =>
+      ObjectId.createFromHexString(hex),
+    ) as [ObjectId, ObjectId, ObjectId];
+    const [session, membership, organizationState] = await Promise.all([
+      sessions.findLive(sessionId, clock.now()),
+      memberships.find(organizationId, adminId),
+      registry.stateOf(organizationId),
+    ]);
+    if (!session?.admin_id.equals(adminId) || !session.organization_id.equals(organizationId))
+      throw new InvalidTokenError();
+    if (membership === null || organizationState === null) throw new InvalidTokenError();
+    const { permissions, dependsOn } = await this.#permissionsOf(membership);
+    return {
+      value: {
+        caller: {
+          ...{ kind: 'member', adminId, sessionId, organizationId },
+          ...{ role: membership.role, permissions },
+        },
+        organizationState,
+        expiresAt: endOf(session),
+      },
+      dependsOn: dependsOn && [
+        ...[sessionId, membership._id, organizationId, adminId],
+        ...dependsOn,
+      ],
+    };
+  }
+
+  /** A role that was deleted allows nothing. */
+  async #permissionsOf({ organization_id, role }: MembershipDocument) {
+    const builtIn = builtInPermissions(role);
+    if (builtIn !== undefined) return { permissions: builtIn, dependsOn: [] };
+    const custom = await this.#deps.roles.find(organization_id, role);
+    const permissions: ReadonlySet<Permission> = new Set(custom?.permissions);
+    return { permissions, dependsOn: custom && [custom._id] };
+  }
+}
+
+/** @throws OrganizationSuspendedError, InvalidTokenError unless the organization serves its members */
+export function assertServing(state: OrganizationState): void {
+  if (state === 'suspended') throw new OrganizationSuspendedError();
+  if (!SERVING_STATES.includes(state)) throw new InvalidTokenError();
+}

@@ -1,0 +1,24 @@
+import type { ObjectId } from 'mongodb';
+import type { Permission } from '../roles/permissions.ts';
+
+interface CallerOfOrganization {
+  organizationId: ObjectId;
+  permissions: ReadonlySet<Permission>;
+}
+
+/** A person who is signed in to one of their organizations. */
+export interface MemberCaller extends CallerOfOrganization {
+  kind: 'member';
+  adminId: ObjectId;
+  sessionId: ObjectId;
+  role: string;
+}
+
+/** A machine with an API key of the organization. */
+export interface MachineCaller extends CallerOfOrganization {
+  kind: 'api_key';
+  apiKeyId: ObjectId;
+}
+
+/** Who is asking, as established for one request. */
+export type Caller = MemberCaller | MachineCaller;

@@ -1,0 +1,143 @@
+import type { MemberCaller } from '../access/caller.ts';
+import type { Clock } from '../clock.ts';
+import { InvalidFieldError } from '../errors.ts';
+import type { Page, PageRequest } from '../http/pagination.ts';
+import type { MembershipStore } from '../members/membership-store.ts';
+import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
+import type { RegistryStore } from '../registry/registry-store.ts';
+import { InvalidTokenError } from '../sessions/session-errors.ts';
+import type { SessionClient, SessionStore } from '../sessions/session-store.ts';
+import type { AdminDocument } from './admin-document.ts';
+import { InvalidCredentialsError } from './admin-errors.ts';
+import type { AdminStore } from './admin-store.ts';
+import type { CredentialCheck } from './credential-check.ts';
+import type { OrganizationChoice } from './login-service.ts';
+import type { PasswordHasher } from './password-hasher.ts';
+
+/** A person's changes of their own account; what is absent stays as it is. */
+export interface AccountChange {
+  name?: string | null;
+  password?: string;
+  current_password?: string;
+}
+
+/** A person, and where they are signed in. */
+export interface Account extends OrganizationChoice {
+  admin: AdminDocument;
+}
+
+interface AccountServiceDeps {
+  admins: AdminStore;
+  memberships: MembershipStore;
+  registry: RegistryStore;
+  sessions: SessionStore;
+  credentials: CredentialCheck;
+  passwords: PasswordHasher;
+  clock: Clock;
+}
+
+/** The rules of a person's own account. */
+export class AccountService {
+  readonly #deps: AccountServiceDeps;
+
+  constructor(deps: AccountServiceDeps) {
+    this.#deps = deps;
+  }
+
+  /** @throws InvalidTokenError, OrganizationNotFoundError when they have gone since the token was looked at */
+  async get({ adminId, organizationId, role }: MemberCaller): Promise<Account> {
+    const { admins, registry } = this.#deps;
+    const [admin, organization] = await Promise.all([
+      admins.findById(adminId),
+      registry.findById(organizationId),
+    ]);
+    if (admin === null) throw new InvalidTokenError();
+    if (organization === null) throw new OrganizationNotFoundError();
+    return { admin, organization, role };
+  }
+
+  /** The organizations a person may sign in to, in the order they joined. */
+  async organizations(
+    { adminId }: MemberCaller,
+    request: PageRequest,
+  ): Promise<Page<OrganizationChoice>> {
+    const { memberships, registry } = this.#deps;
+    const page = await memberships.page({ admin_id: adminId }, request);
+    const ids = page.items.map(({ organization_id }) => organization_id);
+    const found = await registry.findVisible(ids);
+    const byId = new Map(found.map((one) => [one._id.toHexString(), one]));
+    const items = page.items.flatMap(({ organization_id, role }) => {
+      const organization = byId.get(organization_id.toHexString());
+      return organization === undefined ? [] : [{ organization, role }];
+    });
+    return { ...page, items };
+  }
+
+  /**
+   * Changes name and password. A new password needs the present one, and ends the person's other sessions.
+   *
+   * @throws InvalidFieldError, InvalidCredentialsError, InvalidTokenError
+   */
+  async change(
+    caller: MemberCaller,
+    change: AccountChange,
+    client: SessionClient,
+  ): Promise<Account> {
+    const { admins, clock } = this.#deps;
+    const name = change.name === undefined ? undefined : nameOf(change.name);
+    if (change.password !== undefined) await this.#changePassword(caller, change, client);
+    else if (change.current_password !== undefined)
+      throw new InvalidFieldError('/current_password', 'is only needed with a new password');
+    if (name !== undefined && (await admins.setName(caller.adminId, name, clock.now())) === null)
+      throw new InvalidTokenError();
+    return this.get(caller);
+  }
+
+  async #changePassword(
+    { adminId, sessionId }: MemberCaller,
+    { password = '', current_password }: AccountChange,
+    client: SessionClient,
+  ): Promise<void> {
+    const { admins, credentials, passwords, sessions, clock } = this.#deps;
+    if (current_password === undefined)
+      throw new InvalidFieldError('/current_password', 'is required to change the password');
+    const admin = await admins.findById(adminId);
+    if (admin === null) throw new InvalidTokenError();
+    await this.#proveIn(credentials, admin, current_password, client);
+    const hash = await passwords.hash(password);
+    if (!(await admins.changeCredentials(adminId, { password: hash }, clock.now())))
+      throw new InvalidTokenError();
+    await sessions.endOthers(adminId, sessionId);
+  }
+
+  /** A wrong present password is a mistake in the form, and no reason for a client to throw its tokens away. */
+  async #proveIn(
+    credentials: CredentialCheck,
+    { email }: AdminDocument,
+    password: string,
+    client: SessionClient,
+  ): Promise<void> {
+    try {
+      await credentials.verify({ email, password }, client);
+    } catch (error) {
+      if (error instanceof InvalidCredentialsError)
+        throw new InvalidFieldError('/current_password', 'is wrong');
+      throw error;
+    }
+  }
+}
+
+const INVISIBLE = /[\p{Cc}\p{Bidi_Control}]/u;
+
+/** @throws InvalidFieldError when it is blank, or holds characters that make it look like another one */
+function nameOf(name: string | null): string | null {
+  if (name === null) return null;
+  const trimmed = name.normalize('NFC').trim();
+  if (trimmed === '') throw new InvalidFieldError('/name', 'must not be blank');
+  if (INVISIBLE.test(trimmed))
+    throw new InvalidFieldError(
+      '/name',
+      'must not contain control characters or characters that change the direction of text',
+    );
+  return trimmed;
+}
