@@ -11,6 +11,7 @@ import { IdempotencyService } from './idempotency/idempotency-service.ts';
 import { IDEMPOTENCY_KEYS, IdempotencyStore } from './idempotency/idempotency-store.ts';
 import { type IdSource, randomIds } from './ids.ts';
 import { ServiceKeys } from './keys/service-keys.ts';
+import type { SigningKeySet } from './keys/signing-keys.ts';
 import type { Logger } from './logging/logger.ts';
 import { MEMBERSHIPS, MembershipStore } from './members/membership-store.ts';
 import { OrganizationService } from './organizations/organization-service.ts';
@@ -52,6 +53,12 @@ export interface ServiceSettings {
   tenantDatabase: string;
   maxCollections: number;
   jwtSecret: string;
+  /** Secrets that `jwtSecret` has replaced: what was made with them stays good. */
+  jwtPreviousSecrets?: readonly string[];
+  /** Sign the access tokens in place of `jwtSecret`. */
+  signingKeys?: SigningKeySet | undefined;
+  issuer: string;
+  audience: string;
   accessTtlSeconds: number;
   refreshTtlSeconds: number;
   bcryptCost: number;
@@ -81,8 +88,9 @@ export function createServices(
   const { clock = systemClock, ids = randomIds, faults = noFaults } = sources;
   const master = client.db(settings.masterDatabase);
   const instanceId = ids.uuid();
-  const keys = new ServiceKeys({ current: settings.jwtSecret });
-  const { jwtSecret: secret, refreshTtlSeconds, tenantDatabase } = settings;
+  const { jwtSecret, jwtPreviousSecrets = [], signingKeys } = settings;
+  const keys = new ServiceKeys({ current: jwtSecret, previous: jwtPreviousSecrets });
+  const { issuer, audience, refreshTtlSeconds, tenantDatabase } = settings;
 
   const registry = new RegistryStore(master);
   const admins = new AdminStore(master);
@@ -107,7 +115,10 @@ export function createServices(
   });
   const recovery = new Recovery({ registry, creation, update, deletion, logger, instanceId });
 
-  const accessTokens = new AccessTokens({ secret, ttlSeconds: settings.accessTtlSeconds, clock });
+  const accessTokens = new AccessTokens({
+    keys: signingKeys ? { keys: signingKeys } : { secrets: [jwtSecret, ...jwtPreviousSecrets] },
+    ...{ issuer, audience, ttlSeconds: settings.accessTtlSeconds, clock },
+  });
   const sessions = new SessionService({
     ...{ sessions: sessionStore, registry, memberships, admins, accessTokens, clock, ids },
     ...{ refreshTokens: new RefreshTokens({ keys }), refreshTtlSeconds },
@@ -156,6 +167,7 @@ export function createServices(
     organizationUpdates,
     logins,
     sessions,
+    accessTokens,
     idempotency,
     recovery,
     reconciliation,

@@ -25,6 +25,7 @@ export async function addOpenApi(app: FastifyInstance): Promise<void> {
       tags: [
         { name: 'Organizations', description: 'The five operations on organizations' },
         { name: 'Admins', description: 'Signing in' },
+        { name: 'Keys', description: 'For back ends that verify access tokens by themselves' },
         { name: 'Health', description: 'For load balancers and orchestrators' },
       ],
       components: {
