@@ -23,6 +23,8 @@ const services = createServices(
     tenantDatabase: 'unused',
     maxCollections: 0,
     jwtSecret: 'unused',
+    issuer: 'tenantry',
+    audience: 'tenantry',
     accessTtlSeconds: 0,
     refreshTtlSeconds: 0,
     idleTtlSeconds: 0,

@@ -16,6 +16,7 @@ import { addTextSafety } from './http/text-safety.ts';
 import { transportErrors } from './http/transport-errors.ts';
 import { addValidation } from './http/validation.ts';
 import { addIdempotency } from './idempotency/idempotency-plugin.ts';
+import { jwksRoutes } from './keys/jwks-routes.ts';
 import { memberRoutes } from './members/member-routes.ts';
 import {
   organizationRoutes,
@@ -82,6 +83,7 @@ export async function buildApp(services: Services, options: AppOptions): Promise
 
   await app.register(async (scope) => {
     await scope.register(healthRoutes, { services });
+    await scope.register(jwksRoutes, { services });
     await scope.register(publicOrganizationRoutes, { services });
     await scope.register(loginRoutes, { services });
     await scope.register(publicAdminRoutes, { services });

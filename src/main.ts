@@ -85,6 +85,8 @@ async function serve(
     tenantDatabase: config.database.tenantDb,
     maxCollections,
     jwtSecret,
+    jwtPreviousSecrets: secrets.jwtPreviousSecrets,
+    signingKeys: secrets.signingKeys,
     ...config.tokens,
     bcryptCost: config.passwords.bcryptCost,
   };

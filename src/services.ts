@@ -16,6 +16,7 @@ import { IdempotencyService } from './idempotency/idempotency-service.ts';
 import { IDEMPOTENCY_KEYS, IdempotencyStore } from './idempotency/idempotency-store.ts';
 import { type IdSource, randomIds } from './ids.ts';
 import { ServiceKeys } from './keys/service-keys.ts';
+import type { SigningKeySet } from './keys/signing-keys.ts';
 import type { Logger } from './logging/logger.ts';
 import { MemberChanges } from './members/member-changes.ts';
 import { MemberService } from './members/member-service.ts';
@@ -67,6 +68,12 @@ export interface ServiceSettings {
   tenantDatabase: string;
   maxCollections: number;
   jwtSecret: string;
+  /** Secrets that `jwtSecret` has replaced: what was made with them stays good. */
+  jwtPreviousSecrets?: readonly string[];
+  /** Sign the access tokens in place of `jwtSecret`. */
+  signingKeys?: SigningKeySet | undefined;
+  issuer: string;
+  audience: string;
   accessTtlSeconds: number;
   refreshTtlSeconds: number;
   idleTtlSeconds: number;
@@ -97,8 +104,9 @@ export function createServices(
   const { clock = systemClock, ids = randomIds, faults = noFaults } = sources;
   const master = client.db(settings.masterDatabase);
   const instanceId = ids.uuid();
-  const keys = new ServiceKeys({ current: settings.jwtSecret });
-  const { jwtSecret: secret, refreshTtlSeconds, idleTtlSeconds, tenantDatabase } = settings;
+  const { jwtSecret, jwtPreviousSecrets = [], signingKeys } = settings;
+  const keys = new ServiceKeys({ current: jwtSecret, previous: jwtPreviousSecrets });
+  const { issuer, audience, refreshTtlSeconds, idleTtlSeconds, tenantDatabase } = settings;
 
   const registry = new RegistryStore(master);
   const admins = new AdminStore(master);
@@ -135,7 +143,10 @@ export function createServices(
   });
   const recovery = new Recovery({ registry, creation, update, deletion, logger, instanceId });
 
-  const accessTokens = new AccessTokens({ secret, ttlSeconds: settings.accessTtlSeconds, clock });
+  const accessTokens = new AccessTokens({
+    keys: signingKeys ? { keys: signingKeys } : { secrets: [jwtSecret, ...jwtPreviousSecrets] },
+    ...{ issuer, audience, ttlSeconds: settings.accessTtlSeconds, clock },
+  });
   const sessions = new SessionService({
     ...{ sessions: sessionStore, registry, memberships, admins, accessTokens, clock, ids },
     ...{ refreshTokens: new RefreshTokens({ keys }), refreshTtlSeconds, idleTtlSeconds },
@@ -219,6 +230,7 @@ export function createServices(
     organizationUpdates,
     logins,
     sessions,
+    accessTokens,
     idempotency,
     recovery,
     reconciliation,

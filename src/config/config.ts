@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
 import { isAbsolute, join } from 'node:path';
 import { ConfigError } from './config-error.ts';
+import { type FileReader, noFiles, readJwtSettings } from './jwt-settings.ts';
 import { misspeltSettings } from './misspelt-settings.ts';
 import { readMongoUrl } from './mongo-url.ts';
-import { isSampleSecret } from './sample-secret.ts';
 import { Secrets } from './secrets.ts';
 import { type Environment, SettingReader } from './setting-reader.ts';
 
@@ -15,6 +15,11 @@ export const SETTINGS = [
   'TENANT_DB',
   'MAX_COLLECTIONS',
   'JWT_SECRET',
+  'JWT_PREVIOUS_SECRETS',
+  'JWT_PRIVATE_KEYS',
+  'JWT_PRIVATE_KEYS_FILE',
+  'JWT_ISSUER',
+  'JWT_AUDIENCE',
   'JWT_EXPIRES_IN',
   'REFRESH_EXPIRES_IN',
   'REFRESH_IDLE_EXPIRES_IN',
@@ -29,7 +34,6 @@ export const SETTINGS = [
 const ENVIRONMENTS = ['development', 'test', 'production'] as const;
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const DAY = 86_400;
-const MIN_SECRET_BYTES = 32;
 const MAX_DATABASE_BYTES = 63;
 
 export type RunEnvironment = (typeof ENVIRONMENTS)[number];
@@ -55,6 +59,9 @@ export interface Config {
     /** A session's longest life, and its longest pause between two refreshes. */
     readonly refreshTtlSeconds: number;
     readonly idleTtlSeconds: number;
+    /** The `iss` and the `aud` of access tokens. */
+    readonly issuer: string;
+    readonly audience: string;
   };
   /** The cost is bcrypt's: the work is 2 to its power. */
   readonly passwords: { readonly bcryptCost: number };
@@ -85,12 +92,16 @@ export interface ParsedConfig {
 }
 
 /**
- * Turns environment variables into settings. Pure: reads nothing but its argument. A variable that is empty counts as
+ * Turns environment variables into settings. Pure: reads nothing but its arguments. A variable that is empty counts as
  * not set.
  *
+ * @param readFile - reads the files that settings name; by default there are none
  * @throws ConfigError with every fault at once
  */
-export function parseConfig(environment: Environment): ParsedConfig {
+export function parseConfig(
+  environment: Environment,
+  readFile: FileReader = noFiles,
+): ParsedConfig {
   const reader = new SettingReader(environment);
   const warnings = misspeltSettings(environment, SETTINGS).map(
     ({ name, setting }) =>
@@ -99,7 +110,8 @@ export function parseConfig(environment: Environment): ParsedConfig {
   const runEnvironment = readRunEnvironment(reader);
   const dataDir = reader.text('DATA_DIR') ?? './data';
   const { database, mongoUrl } = readDatabase(reader);
-  const jwtSecret = readJwtSecret(reader, runEnvironment, warnings);
+  const strict = runEnvironment !== 'development';
+  const jwt = readJwtSettings(reader, { strict, warnings, readFile });
   const config: Config = {
     environment: runEnvironment,
     server: {
@@ -107,7 +119,7 @@ export function parseConfig(environment: Environment): ParsedConfig {
       port: reader.integer('PORT', { min: 0, max: 65_535, fallback: 8000 }),
     },
     database,
-    tokens: readTokens(reader),
+    tokens: { ...readLifetimes(reader), issuer: jwt.issuer, audience: jwt.audience },
     passwords: {
       bcryptCost: reader.integer('BCRYPT_COST', {
         min: runEnvironment === 'test' ? 4 : 10,
@@ -123,7 +135,7 @@ export function parseConfig(environment: Environment): ParsedConfig {
     embedded: { ...readEmbedded(reader), dataDir },
   };
   if (reader.faults.length > 0) throw new ConfigError(reader.faults);
-  return { config, secrets: new Secrets({ jwtSecret, mongoUrl }), warnings };
+  return { config, secrets: new Secrets({ ...jwt.secrets, mongoUrl }), warnings };
 }
 
 /** A misspelt "production" must not loosen the rules for production. */
@@ -153,38 +165,9 @@ function readDatabase(reader: SettingReader): { database: Config['database']; mo
   return { database };
 }
 
-/**
- * A short secret is a fault everywhere. A missing or a sample one is a fault outside development; in development a
- * missing one is made up later, by `development-secret.ts`, since that takes a file.
- */
-function readJwtSecret(
+function readLifetimes(
   reader: SettingReader,
-  environment: RunEnvironment,
-  warnings: string[],
-): string | undefined {
-  const secret = reader.text('JWT_SECRET');
-  const strict = environment !== 'development';
-  if (secret === undefined) {
-    if (strict) {
-      reader.fault(
-        'JWT_SECRET',
-        'must be set outside development; "openssl rand -base64 48" makes one',
-      );
-    }
-    return undefined;
-  }
-  const bytes = Buffer.byteLength(secret);
-  if (bytes < MIN_SECRET_BYTES) {
-    reader.fault('JWT_SECRET', `must be at least ${MIN_SECRET_BYTES} bytes long; it has ${bytes}`);
-  } else if (isSampleSecret(secret)) {
-    const message = 'is a sample or easy to guess; "openssl rand -base64 48" makes a good one';
-    if (strict) reader.fault('JWT_SECRET', message);
-    else warnings.push(`JWT_SECRET ${message}. Outside development the service would not start.`);
-  }
-  return secret;
-}
-
-function readTokens(reader: SettingReader): Config['tokens'] {
+): Pick<Config['tokens'], 'accessTtlSeconds' | 'refreshTtlSeconds' | 'idleTtlSeconds'> {
   const accessTtlSeconds = reader.integer('JWT_EXPIRES_IN', {
     min: 60,
     max: 30 * DAY,

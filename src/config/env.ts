@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { type ParsedConfig, parseConfig } from './config.ts';
 import { ConfigError } from './config-error.ts';
@@ -7,7 +7,7 @@ import type { Environment } from './setting-reader.ts';
 
 /** Where {@link loadConfig} looks, for tests. */
 export interface LoadConfigOptions {
-  /** Holds `.env`; default: the working directory. */
+  /** Holds `.env`, and is where relative paths start; default: the working directory. */
   directory?: string;
   /** Default: `process.env`. */
   environment?: Environment;
@@ -20,8 +20,9 @@ export interface LoadConfigOptions {
  * @throws ConfigError with every fault at once, or when `.env` exists but cannot be read
  */
 export function loadConfig(options: LoadConfigOptions = {}): ParsedConfig {
-  const file = join(options.directory ?? '.', '.env');
-  return parseConfig({ ...readDotEnv(file), ...(options.environment ?? process.env) });
+  const { directory = '.', environment = process.env } = options;
+  const settings = { ...readDotEnv(join(directory, '.env')), ...environment };
+  return parseConfig(settings, (path) => readFileSync(resolve(directory, path), 'utf8'));
 }
 
 function readDotEnv(file: string): Environment {

@@ -1,26 +1,46 @@
 import { inspect } from 'node:util';
+import type { SigningKeySet } from '../keys/signing-keys.ts';
+
+/** What {@link Secrets} holds. */
+export interface SecretValues {
+  jwtSecret?: string | undefined;
+  jwtPreviousSecrets?: readonly string[] | undefined;
+  signingKeys?: SigningKeySet | undefined;
+  mongoUrl?: string | undefined;
+}
 
 /**
  * The settings that must not be seen: kept apart from the rest and in private fields, so that logging, serializing,
  * spreading or inspecting this object shows no value.
  */
 export class Secrets {
-  readonly #jwtSecret: string | undefined;
-  readonly #mongoUrl: string | undefined;
+  readonly #values: SecretValues;
 
-  constructor(values: { jwtSecret?: string | undefined; mongoUrl?: string | undefined }) {
-    this.#jwtSecret = values.jwtSecret;
-    this.#mongoUrl = values.mongoUrl;
+  constructor(values: SecretValues) {
+    this.#values = values;
   }
 
-  /** Signs the access tokens; at least 32 bytes. Not set only in development: see `development-secret.ts`. */
+  /**
+   * Signs the access tokens unless there are {@link signingKeys}, and is what every other key is derived from; at least
+   * 32 bytes. Not set only in development: see `development-secret.ts`.
+   */
   get jwtSecret(): string | undefined {
-    return this.#jwtSecret;
+    return this.#values.jwtSecret;
+  }
+
+  /** What {@link jwtSecret} has replaced, or will be replaced by: what was made with it is good. */
+  get jwtPreviousSecrets(): readonly string[] {
+    return this.#values.jwtPreviousSecrets ?? [];
+  }
+
+  /** Sign the access tokens in place of {@link jwtSecret}. */
+  get signingKeys(): SigningKeySet | undefined {
+    return this.#values.signingKeys;
   }
 
   /** The connection string, which may hold a password. Not set: the embedded MongoDB. */
   get mongoUrl(): string | undefined {
-    return this.#mongoUrl;
+    return this.#values.mongoUrl;
   }
 
   toJSON(): string {

@@ -86,8 +86,16 @@ function freshnessOf(method: string): Freshness {
 function bearerToken(request: FastifyRequest): string | undefined {
   const header = request.headers.authorization;
   if (header === undefined) return undefined;
+  // Node goes by the first of several; what stands in front of the service may have gone by another.
+  if (timesSent(request, 'authorization') > 1)
+    throw new InvalidTokenError('There is more than one Authorization header.');
   const token = /^Bearer +([\w~+/.-]+=*)$/i.exec(header.trim())?.[1];
   if (token === undefined)
     throw new InvalidTokenError('The Authorization header is not of the form "Bearer <token>".');
   return token;
+}
+
+function timesSent({ raw }: FastifyRequest, name: string): number {
+  return raw.rawHeaders.filter((one, index) => index % 2 === 0 && one.toLowerCase() === name)
+    .length;
 }

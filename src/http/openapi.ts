@@ -28,6 +28,7 @@ export async function addOpenApi(app: FastifyInstance): Promise<void> {
         { name: 'Roles', description: 'What members may do' },
         { name: 'Admins', description: 'Signing in, and your own account' },
         { name: 'Sessions', description: 'Where you are signed in' },
+        { name: 'Keys', description: 'For back ends that verify access tokens by themselves' },
         { name: 'Health', description: 'For load balancers and orchestrators' },
       ],
       components: {

@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 import type { ObjectId } from 'mongodb';
 import { AppError } from '../errors.ts';
 import type { IdSource } from '../ids.ts';
-import type { ServiceKeys } from '../keys/service-keys.ts';
+import type { DerivedKeys, ServiceKeys } from '../keys/service-keys.ts';
 import type { IdempotencyStore, StoredAnswer } from './idempotency-store.ts';
 
 class IdempotencyKeyReusedError extends AppError {
@@ -52,11 +52,11 @@ export interface Replay {
  */
 export class IdempotencyService {
   readonly #deps: { store: IdempotencyStore; ids: IdSource };
-  readonly #key: Buffer;
+  readonly #keys: DerivedKeys;
 
   constructor(deps: { store: IdempotencyStore; ids: IdSource; keys: ServiceKeys }) {
     this.#deps = deps;
-    [this.#key] = deps.keys.derive('tenantry idempotency');
+    this.#keys = deps.keys.derive('tenantry idempotency');
   }
 
   /**
@@ -72,9 +72,8 @@ export class IdempotencyService {
   ): Promise<IdempotentAttempt | Replay> {
     const { store, ids } = this.#deps;
     const keyId = createHash('sha256').update(`${operation}\0${key}`).digest('hex');
-    const fingerprint = createHmac('sha256', this.#key)
-      .update(JSON.stringify(body ?? null))
-      .digest('hex');
+    const text = JSON.stringify(body ?? null);
+    const [fingerprint, ...former] = fingerprintsOf(text, this.#keys);
     const attemptId = ids.objectId();
     const subjectId = ids.objectId();
     const attempt = { kind: 'attempt' as const, keyId, attemptId, subjectId };
@@ -84,7 +83,8 @@ export class IdempotencyService {
     };
     const earlier = await store.claim(keyId, first);
     if (earlier.attempt_id.equals(attemptId)) return { ...attempt, earlierSubjectIds: [] };
-    if (earlier.fingerprint !== fingerprint) throw new IdempotencyKeyReusedError();
+    if (earlier.fingerprint !== fingerprint && !former.includes(earlier.fingerprint))
+      throw new IdempotencyKeyReusedError();
     if (earlier.answer !== null) return { kind: 'replay', answer: earlier.answer };
     const taken = await store.takeOver(keyId, attemptId, subjectId);
     if (taken === null) throw new IdempotencyKeyInProgressError();
@@ -99,4 +99,12 @@ export class IdempotencyService {
     if (passing) await store.release(attempt.keyId, attempt.attemptId);
     else await store.complete(attempt.keyId, attempt.attemptId, answer);
   }
+}
+
+function fingerprintsOf(text: string, [current, ...previous]: DerivedKeys): [string, ...string[]] {
+  return [fingerprintOf(text, current), ...previous.map((key) => fingerprintOf(text, key))];
+}
+
+function fingerprintOf(text: string, key: Buffer): string {
+  return createHmac('sha256', key).update(text).digest('hex');
 }

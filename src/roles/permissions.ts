@@ -25,6 +25,9 @@ export const GRANTABLE_PERMISSIONS: readonly Permission[] = PERMISSIONS.filter(
   (one) => one !== OWNER_ONLY,
 );
 
+/** How roles are named, built-in ones as well as an organization's own. */
+export const ROLE_NAME = '^[a-z][a-z0-9_-]{0,49}$';
+
 /** The built-in roles, strongest first. Every organization has them, and nobody can change them. */
 export const BUILT_IN_ROLES = ['owner', 'admin', 'editor', 'viewer'] as const;
 export type BuiltInRole = (typeof BUILT_IN_ROLES)[number];

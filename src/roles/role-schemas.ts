@@ -1,11 +1,9 @@
 import { Type } from 'typebox';
 import { nullableString } from '../http/schemas.ts';
-import { GRANTABLE_PERMISSIONS, PERMISSIONS } from './permissions.ts';
+import { GRANTABLE_PERMISSIONS, PERMISSIONS, ROLE_NAME } from './permissions.ts';
 
 export const RoleName = Type.String({
-  minLength: 1,
-  maxLength: 50,
-  pattern: '^[a-z][a-z0-9_-]*$',
+  pattern: ROLE_NAME,
   description:
     'Built in are `owner`, `admin`, `editor` and `viewer`; others are defined by the organization.',
   examples: ['editor'],

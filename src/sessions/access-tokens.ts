@@ -1,16 +1,18 @@
-import { createSigner, createVerifier, TokenError } from 'fast-jwt';
 import { Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { Clock } from '../clock.ts';
+import type { PublicJwk } from '../keys/signing-keys.ts';
+import { ROLE_NAME } from '../roles/permissions.ts';
 import { InvalidTokenError, TokenExpiredError } from './session-errors.ts';
+import { type TokenKeys, TokenSignatures } from './token-signatures.ts';
 
-const ISSUER = 'tenantry';
-const AUDIENCE = 'tenantry';
+/** How far the clock of the instance that issued a token may be ahead of this one's. */
+const CLOCK_SKEW_SECONDS = 60;
 
 const HexId = Type.String({ pattern: '^[0-9a-f]{24}$' });
 
-/** Seconds since the epoch (RFC 7519 NumericDate). */
-const NumericDate = Type.Integer({ minimum: 0 });
+/** Seconds since the epoch (RFC 7519 NumericDate), up to the last that a `Date` can hold in four digits of the year. */
+const NumericDate = Type.Integer({ minimum: 0, maximum: 253_402_300_799 });
 
 /**
  * What an access token says. Only `org_id`, `admin_id` and `sid` decide anything; the rest is for the product to show,
@@ -24,68 +26,68 @@ const AccessTokenClaims = Type.Object({
   email: Type.String(),
   org_id: HexId,
   organization: Type.String(),
-  role: Type.String(),
+  role: Type.String({ pattern: ROLE_NAME }),
   sid: HexId,
   iat: NumericDate,
   exp: NumericDate,
-  jti: Type.String(),
+  /** Never issued, but binding (RFC 7519, 4.1.5). */
+  nbf: Type.Optional(NumericDate),
+  jti: Type.String({ minLength: 1 }),
 });
 export type AccessTokenClaims = Type.Static<typeof AccessTokenClaims>;
 
 const claimsValidator = Compile(AccessTokenClaims);
 
-export type AccessTokenSubject = Omit<AccessTokenClaims, 'iss' | 'aud' | 'sub' | 'iat' | 'exp'>;
+export type AccessTokenSubject = Omit<
+  AccessTokenClaims,
+  'iss' | 'aud' | 'sub' | 'iat' | 'exp' | 'nbf'
+>;
 
-/**
- * Signs and verifies access tokens: JWT (RFC 7519) with HS256.
- *
- * The algorithm is fixed on both sides, so neither `none` nor a key of another kind is ever considered (RFC 8725).
- */
+interface AccessTokensDeps {
+  keys: TokenKeys;
+  /** The `iss` and the `aud` of every token, required of every token. */
+  issuer: string;
+  audience: string;
+  ttlSeconds: number;
+  clock: Clock;
+}
+
+/** Issues and verifies access tokens: JWTs, signed as {@link TokenSignatures} says, their times judged by the clock. */
 export class AccessTokens {
-  readonly #clock: Clock;
-  readonly #ttlSeconds: number;
-  readonly #sign: (claims: object) => string;
-  readonly #verify: (token: string) => unknown;
+  readonly #deps: AccessTokensDeps;
+  readonly #signatures: TokenSignatures;
 
-  constructor(deps: { secret: string; ttlSeconds: number; clock: Clock }) {
-    this.#clock = deps.clock;
-    this.#ttlSeconds = deps.ttlSeconds;
-    this.#sign = createSigner({ key: deps.secret, algorithm: 'HS256' });
-    this.#verify = createVerifier({
-      key: deps.secret,
-      algorithms: ['HS256'],
-      allowedIss: ISSUER,
-      allowedAud: AUDIENCE,
-      // Expiry is judged by the injected clock, below.
-      ignoreExpiration: true,
-    });
+  constructor(deps: AccessTokensDeps) {
+    this.#deps = deps;
+    this.#signatures = new TokenSignatures(deps.keys, deps);
   }
 
   get ttlSeconds(): number {
-    return this.#ttlSeconds;
+    return this.#deps.ttlSeconds;
+  }
+
+  /** What others need to verify a token by themselves; empty with HS256. */
+  get publicKeys(): readonly PublicJwk[] {
+    return this.#signatures.publicKeys;
   }
 
   /** @param issuedAt - the token is valid from here for the configured time */
   issue(subject: AccessTokenSubject, issuedAt: Date): string {
+    const { issuer, audience, ttlSeconds } = this.#deps;
     const iat = Math.floor(issuedAt.getTime() / 1_000);
-    const claims = { iss: ISSUER, aud: AUDIENCE, sub: subject.admin_id, ...subject };
-    return this.#sign({ ...claims, iat, exp: iat + this.#ttlSeconds });
+    const claims = { iss: issuer, aud: audience, sub: subject.admin_id, ...subject };
+    return this.#signatures.sign({ ...claims, iat, exp: iat + ttlSeconds });
   }
 
   /** @throws InvalidTokenError, TokenExpiredError */
   verify(token: string): AccessTokenClaims {
-    const claims = this.#parse(token);
+    const claims = this.#signatures.open(token);
     if (!claimsValidator.Check(claims)) throw new InvalidTokenError();
-    if (claims.exp * 1_000 <= this.#clock.now().getTime()) throw new TokenExpiredError();
+    const now = this.#deps.clock.now().getTime() / 1_000;
+    const begins = Math.max(claims.iat, claims.nbf ?? 0);
+    if (claims.sub !== claims.admin_id || begins > now + CLOCK_SKEW_SECONDS)
+      throw new InvalidTokenError();
+    if (claims.exp <= now) throw new TokenExpiredError();
     return claims;
-  }
-
-  #parse(token: string): unknown {
-    try {
-      return this.#verify(token);
-    } catch (error) {
-      if (error instanceof TokenError) throw new InvalidTokenError(undefined, error);
-      throw error;
-    }
   }
 }

@@ -9,6 +9,7 @@ import {
   startTestService,
   type TestService,
 } from '../support/test-service.ts';
+import { keySet, makeKey } from '../support/tokens.ts';
 
 /** A JSON object of the document; what is in it is asserted, not assumed. */
 interface Node {
@@ -89,6 +90,7 @@ describe('the document', () => {
         'post /org/roles',
         'post /org/transfer',
         'put /org/roles/{name}',
+        'get /.well-known/jwks.json',
         'get /health/live',
         'get /health/ready',
         'get /org/get',
@@ -206,6 +208,8 @@ describe('the answers', () => {
   }
 
   test('are what the document says', async () => {
+    const signingKeys = keySet(makeKey('ES256').privatePem, makeKey('EdDSA').privatePem);
+    await using keyed = await startTestService({ settings: { signingKeys } });
     const acme = await signUpAndIn(service);
     const { email, password } = acme.signUp;
     const { headers } = { headers: acme.auth };
@@ -214,6 +218,7 @@ describe('the answers', () => {
     const answers = [
       ['get', '/health/live', await service.app.inject({ url: '/health/live' })],
       ['get', '/health/ready', await service.app.inject({ url: '/health/ready' })],
+      ['get', '/.well-known/jwks.json', await keyed.app.inject({ url: '/.well-known/jwks.json' })],
       ['post', '/org/create', await api.create(someSignUp())],
       ['post', '/org/create', await api.create(acme.signUp)],
       ['post', '/org/create', await api.create({})],

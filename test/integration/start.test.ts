@@ -29,7 +29,10 @@ test.for([
   [{ PORT: '99999', JWT_EXPIRES_IN: 'abc' }, ['PORT', 'JWT_EXPIRES_IN']],
   // Port 1 of this machine: nothing listens there.
   [{ MONGO_URL: 'mongodb://127.0.0.1:1/' }, ['MONGO_URL']],
-  [{ NODE_ENV: 'production', JWT_SECRET: '' }, ['JWT_SECRET']],
+  [
+    { NODE_ENV: 'production', JWT_SECRET: '', JWT_PRIVATE_KEYS_FILE: 'nowhere.pem' },
+    ['JWT_SECRET', 'JWT_PRIVATE_KEYS_FILE'],
+  ],
 ] as const)(
   'a start with %o ends with 1 and names %o',
   { timeout: TIMEOUT_MS },

@@ -66,6 +66,8 @@ export function testSettings(database: string): ServiceSettings {
     tenantDatabase: database,
     maxCollections: 9_000,
     jwtSecret: 'a secret of the tests, long enough to sign with',
+    issuer: 'tenantry',
+    audience: 'tenantry',
     accessTtlSeconds: 3_600,
     refreshTtlSeconds: 30 * 24 * 3_600,
     idleTtlSeconds: 7 * 24 * 3_600,

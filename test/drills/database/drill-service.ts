@@ -70,6 +70,8 @@ export class DrillService implements AsyncDisposable {
       tenantDatabase: database,
       maxCollections,
       jwtSecret: 'a secret of the drills, long enough to sign with',
+      issuer: 'tenantry',
+      audience: 'tenantry',
       accessTtlSeconds: 3_600,
       refreshTtlSeconds: 30 * 24 * 3_600,
       idleTtlSeconds: 30 * 24 * 3_600,

@@ -32,6 +32,8 @@ const services = createServices(
     tenantDatabase: database,
     maxCollections: 9_000,
     jwtSecret: 'a secret of the drills, the same in every instance',
+    issuer: 'tenantry',
+    audience: 'tenantry',
     accessTtlSeconds: 3_600,
     refreshTtlSeconds: 30 * 24 * 3_600,
     idleTtlSeconds: 30 * 24 * 3_600,

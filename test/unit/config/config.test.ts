@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseConfig, SETTINGS } from '../../../src/config/config.ts';
 import type { Environment } from '../../../src/config/setting-reader.ts';
+import { makeKey } from '../../support/tokens.ts';
 import { errorOf, faultsOf, namesOfFaults } from './config-faults.ts';
 
 const SECRET = 'kJ3v9Qx0Tz7Lr2Wm5Yb8Nc1Hd4Gf6Sp0';
@@ -20,18 +21,27 @@ describe('settings', () => {
         tenantDb: 'organization_master',
         maxCollections: 9000,
       },
-      tokens: { accessTtlSeconds: 3600, refreshTtlSeconds: 2_592_000, idleTtlSeconds: 604_800 },
+      tokens: {
+        accessTtlSeconds: 3600,
+        refreshTtlSeconds: 2_592_000,
+        idleTtlSeconds: 604_800,
+        issuer: 'tenantry',
+        audience: 'tenantry',
+      },
       passwords: { bcryptCost: 12 },
       logging: { level: 'info', pretty: true },
       dataDir: './data',
       embedded: { dataDir: './data' },
     });
     expect(secrets.jwtSecret).toBeUndefined();
+    expect(secrets.jwtPreviousSecrets).toEqual([]);
+    expect(secrets.signingKeys).toBeUndefined();
     expect(secrets.mongoUrl).toBeUndefined();
     expect(warnings).toEqual([]);
   });
 
   test('are taken from the environment', () => {
+    const { privatePem, kid } = makeKey('EdDSA');
     const { config, secrets, warnings } = parseConfig({
       NODE_ENV: 'production',
       MONGO_URL: 'mongodb://me:hunter2@db1.example.com,db2.example.com:27018/?replicaSet=rs0',
@@ -39,6 +49,10 @@ describe('settings', () => {
       TENANT_DB: 'tenants',
       MAX_COLLECTIONS: '500',
       JWT_SECRET: SECRET,
+      JWT_PREVIOUS_SECRETS: `${SECRET.toLowerCase()}, ${SECRET.toUpperCase()}`,
+      JWT_PRIVATE_KEYS: privatePem,
+      JWT_ISSUER: 'https://auth.acme.example',
+      JWT_AUDIENCE: 'acme',
       JWT_EXPIRES_IN: '60',
       REFRESH_EXPIRES_IN: '86400',
       REFRESH_IDLE_EXPIRES_IN: '3600',
@@ -61,7 +75,13 @@ describe('settings', () => {
         tenantDb: 'tenants',
         maxCollections: 500,
       },
-      tokens: { accessTtlSeconds: 60, refreshTtlSeconds: 86_400, idleTtlSeconds: 3_600 },
+      tokens: {
+        accessTtlSeconds: 60,
+        refreshTtlSeconds: 86_400,
+        idleTtlSeconds: 3_600,
+        issuer: 'https://auth.acme.example',
+        audience: 'acme',
+      },
       passwords: { bcryptCost: 10 },
       logging: { level: 'warn', pretty: false },
       dataDir: '/var/lib/tenantry',
@@ -73,6 +93,8 @@ describe('settings', () => {
       },
     });
     expect(secrets.jwtSecret).toBe(SECRET);
+    expect(secrets.jwtPreviousSecrets).toEqual([SECRET.toLowerCase(), SECRET.toUpperCase()]);
+    expect(secrets.signingKeys).toMatchObject([{ kid, algorithm: 'EdDSA' }]);
     expect(secrets.mongoUrl).toBe(
       'mongodb://me:hunter2@db1.example.com,db2.example.com:27018/?replicaSet=rs0',
     );
@@ -106,9 +128,18 @@ describe('settings', () => {
     expect(entries.map(([, name]) => name).sort()).toEqual([...SETTINGS].sort());
     expect(example).not.toMatch(/^[^#\n]/m);
     const values = Object.fromEntries(entries.map(([, name, value]) => [name, value]));
-    const { MONGO_URL, JWT_SECRET, MONGOD_BINARY, ...defaults } = values;
+    const { MONGO_URL, JWT_SECRET, MONGOD_BINARY, ...others } = values;
+    const { JWT_PREVIOUS_SECRETS, JWT_PRIVATE_KEYS, JWT_PRIVATE_KEYS_FILE, ...defaults } = others;
     expect(parseConfig(defaults)).toEqual(parseConfig({}));
-    expect(namesOfFaults({ ...values, NODE_ENV: 'production' })).toEqual(['JWT_SECRET']);
+    const { JWT_PRIVATE_KEYS: _, ...all } = values;
+    expect(namesOfFaults({ ...all, NODE_ENV: 'production' })).toEqual([
+      'JWT_SECRET',
+      'JWT_PREVIOUS_SECRETS',
+      'JWT_PRIVATE_KEYS_FILE',
+    ]);
+    expect(namesOfFaults({ JWT_PRIVATE_KEYS })).toEqual(['JWT_PRIVATE_KEYS']);
+    expect(JWT_PREVIOUS_SECRETS).toBeTruthy();
+    expect(JWT_PRIVATE_KEYS_FILE).toBeTruthy();
     expect(JWT_SECRET).toBe(SAMPLE);
     expect(MONGO_URL).toBeTruthy();
     expect(MONGOD_BINARY).toBeTruthy();
@@ -123,6 +154,11 @@ describe('faults', () => {
     TENANT_DB: 'a.b',
     MAX_COLLECTIONS: 'many',
     JWT_SECRET: 'hunter2',
+    JWT_PREVIOUS_SECRETS: 'hunter2,hunter2',
+    JWT_PRIVATE_KEYS: '-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----',
+    JWT_PRIVATE_KEYS_FILE: 'hunter2',
+    JWT_ISSUER: 'two words',
+    JWT_AUDIENCE: 'two words',
     JWT_EXPIRES_IN: '1h',
     REFRESH_EXPIRES_IN: '30d',
     REFRESH_IDLE_EXPIRES_IN: '7d',
@@ -139,7 +175,7 @@ describe('faults', () => {
     );
     for (const name of Object.keys(everything))
       expect(error?.message).toContain(`\n  ${name} must `);
-    expect(error?.message).toMatch(/^Cannot start: 13 settings to mend/);
+    expect(error?.message).toMatch(/^Cannot start: 18 settings to mend/);
     expect(error?.message).not.toContain('hunter2');
   });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ConfigError } from '../../../src/config/config-error.ts';
 import { loadConfig } from '../../../src/config/env.ts';
+import { makeKey } from '../../support/tokens.ts';
 
 let directory = '';
 
@@ -74,4 +75,21 @@ test('the environment is that of the process, unless told otherwise', () => {
   vi.stubEnv('NODE_ENV', 'development');
   vi.stubEnv('PORT', '4321');
   expect(loadConfig({ directory }).config.server.port).toBe(4321);
+});
+
+test('keys come from .env, and from a file that a setting names from there', async () => {
+  const { privatePem, kid } = makeKey('EdDSA');
+  const kids = () =>
+    loadConfig({ directory, environment: {} }).secrets.signingKeys?.map((key) => key.kid);
+  await writeDotEnv(`JWT_PRIVATE_KEYS="${privatePem}"\nPORT=1\n`);
+  expect(kids()).toEqual([kid]);
+  await writeDotEnv(`JWT_PRIVATE_KEYS="${privatePem.replaceAll('\n', '\\n')}"\n`);
+  expect(kids()).toEqual([kid]);
+  await writeDotEnv(`JWT_PRIVATE_KEYS=${privatePem.replaceAll('\n', '\\n')}\n`);
+  expect(kids()).toEqual([kid]);
+  await writeDotEnv('JWT_PRIVATE_KEYS_FILE=keys.pem\n');
+  await writeFile(join(directory, 'keys.pem'), privatePem);
+  expect(kids()).toEqual([kid]);
+  await rm(join(directory, 'keys.pem'));
+  expect(kids).toThrow('JWT_PRIVATE_KEYS_FILE must name a file that can be read (ENOENT)');
 });

@@ -3,14 +3,20 @@ import pino from 'pino';
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../../src/config/config.ts';
 import { Secrets } from '../../../src/config/secrets.ts';
+import { keySet, makeKey } from '../../support/tokens.ts';
 
+const key = makeKey('EdDSA');
 const secrets = new Secrets({
   jwtSecret: 'hunter2-jwt',
+  jwtPreviousSecrets: ['hunter2-old'],
+  signingKeys: keySet(key.privatePem),
   mongoUrl: 'mongodb://me:hunter2@localhost',
 });
 
 test('secrets can be read by name', () => {
   expect(secrets.jwtSecret).toBe('hunter2-jwt');
+  expect(secrets.jwtPreviousSecrets).toEqual(['hunter2-old']);
+  expect(secrets.signingKeys).toMatchObject([{ kid: key.kid }]);
   expect(secrets.mongoUrl).toBe('mongodb://me:hunter2@localhost');
 });
 
@@ -29,6 +35,7 @@ test.each<[string, (value: Secrets) => string]>([
   ['the log', (it) => logged(it)],
 ])('secrets are not shown by %s', (_, show) => {
   expect(show(secrets)).not.toContain('hunter2');
+  expect(show(secrets)).not.toContain(key.kid);
 });
 
 function logged(value: Secrets): string {

@@ -1,7 +1,19 @@
-import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { AccessTokens } from '../../../src/sessions/access-tokens.ts';
 import { InvalidTokenError, TokenExpiredError } from '../../../src/sessions/session-errors.ts';
+import type { TokenKeys } from '../../../src/sessions/token-signatures.ts';
+import {
+  decodeSegment,
+  encode,
+  forge as forgeWith,
+  hmac,
+  jwkOf,
+  keySet,
+  keySignature,
+  makeKey,
+  type TestKey,
+} from '../../support/tokens.ts';
 
 const SECRET = 'a secret of the tests, long enough to sign with';
 const NOW = new Date('2026-11-23T12:00:00.500Z');
@@ -9,11 +21,16 @@ const IAT = 1_795_435_200;
 const ID = '66f1c0ffee0ddba11ca75a1e';
 
 let now = NOW;
-const tokens = new AccessTokens({
-  secret: SECRET,
-  ttlSeconds: 3_600,
-  clock: { now: () => now, monotonicMs: () => now.getTime() },
-});
+
+function accessTokens(keys: TokenKeys, names: { issuer?: string; audience?: string } = {}) {
+  const clock = { now: () => now, monotonicMs: () => now.getTime() };
+  return new AccessTokens({
+    ...{ keys, issuer: 'tenantry', audience: 'tenantry', ttlSeconds: 3_600, clock },
+    ...names,
+  });
+}
+
+const tokens = accessTokens({ secrets: [SECRET] });
 
 const SUBJECT = {
   admin_id: ID,
@@ -33,27 +50,20 @@ const CLAIMS = {
   exp: IAT + 3_600,
 };
 
-function encode(value: unknown): string {
-  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString(
-    'base64url',
-  );
-}
-
-/** A token made by hand, so that it may say and be signed whatever a test wants. */
+/** With HS256, whatever the header says. */
 function forge(claims: unknown, header: object = {}, secret = SECRET, digest = 'sha256'): string {
-  const signed = `${encode({ alg: 'HS256', typ: 'JWT', ...header })}.${encode(claims)}`;
-  return `${signed}.${createHmac(digest, secret).update(signed).digest('base64url')}`;
+  return forgeWith({ alg: 'HS256', typ: 'JWT', ...header }, claims, hmac(secret, digest));
 }
 
-function expectInvalid(token: string): void {
-  expect(() => tokens.verify(token)).toThrow(InvalidTokenError);
+function expectInvalid(token: string, by = tokens): void {
+  expect(() => by.verify(token)).toThrow(InvalidTokenError);
 }
 
 describe('a token', () => {
   test('says who, where, in what role, and how long', () => {
     const issued = tokens.issue(SUBJECT, NOW);
     expect(tokens.verify(issued)).toEqual(CLAIMS);
-    expect(JSON.parse(Buffer.from(issued.split('.')[0] ?? '', 'base64url').toString())).toEqual({
+    expect(decodeSegment(issued, 0)).toEqual({
       alg: 'HS256',
       typ: 'JWT',
     });
@@ -118,8 +128,14 @@ describe('signatures', () => {
   test('cut short at any place, or made longer, are refused', () => {
     for (let length = 0; length < signature.length; length += 1)
       expectInvalid(`${header}.${payload}.${signature.slice(0, length)}`);
-    for (const more of ['A', 'AAAA', signature])
+    for (const more of ['A', 'AAAA', signature, '=', '\n', ' ', '.', `.${signature}`])
       expectInvalid(`${header}.${payload}.${signature}${more}`);
+  });
+
+  test('with bits that no byte has room for are refused', () => {
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+    for (const last of alphabet.replace(signature.slice(-1), ''))
+      expectInvalid(`${header}.${payload}.${signature.slice(0, -1)}${last}`);
   });
 
   test('of another payload or header are refused', () => {
@@ -130,6 +146,22 @@ describe('signatures', () => {
 });
 
 describe('claims', () => {
+  test('may be of a clock that is a minute ahead', () => {
+    for (const ahead of [{ iat: IAT + 60 }, { nbf: IAT + 60 }])
+      expect(tokens.verify(forge({ ...CLAIMS, ...ahead }))).toMatchObject(ahead);
+  });
+
+  test('name the issuer and the audience of the settings', () => {
+    const names = { issuer: 'https://auth.acme.example/', audience: 'acme' };
+    const others = accessTokens({ secrets: [SECRET] }, names);
+    const issued = others.issue(SUBJECT, NOW);
+    expect(others.verify(issued)).toMatchObject({ iss: names.issuer, aud: names.audience });
+    expectInvalid(issued);
+    expectInvalid(forge(CLAIMS), others);
+    expectInvalid(forge({ ...CLAIMS, iss: names.issuer }), others);
+    expectInvalid(forge({ ...CLAIMS, aud: names.audience }), others);
+  });
+
   test.each([
     ['another issuer', { iss: 'somebody' }],
     ['several issuers', { iss: ['tenantry'] }],
@@ -146,6 +178,19 @@ describe('claims', () => {
     ['a negative expiry', { exp: -1 }],
     ['no number for an expiry', { exp: null }],
     ['a text for the time of issue', { iat: 'now' }],
+    ['an expiry beyond all time', { exp: 1e300 }],
+    ['an expiry of a year with five digits', { exp: 253_402_300_800 }],
+    ['a negative time of issue', { iat: -1 }],
+    ['a time of issue more than a minute ahead', { iat: IAT + 62 }],
+    ['a beginning more than a minute ahead', { nbf: IAT + 62 }],
+    ['a beginning beyond all time', { nbf: 1e300 }],
+    ['a text for the beginning', { nbf: '1' }],
+    ['a subject that is somebody else', { sub: '66f1c0ffee0ddba11ca75a1f' }],
+    ['an empty name of their own', { jti: '' }],
+    ['a number for a name of their own', { jti: 1 }],
+    ['another case of the audience', { aud: 'Tenantry' }],
+    ['an audience that begins like ours', { aud: 'tenantry.evil.example' }],
+    ['an object that looks like an audience', { aud: { toString: 'tenantry' } }],
   ])('with %s are refused', (_, changed) => {
     expectInvalid(forge({ ...CLAIMS, ...changed }));
   });
@@ -177,4 +222,155 @@ describe('claims', () => {
     ])
       expectInvalid(text);
   });
+});
+
+describe('headers', () => {
+  const jwk = jwkOf(makeKey('EdDSA'));
+  test.each([
+    ['jku', 'https://evil.example/keys'],
+    ['jwk', jwk],
+    ['x5u', 'https://evil.example/cert'],
+    ['x5c', ['MII']],
+    ['x5t', 'abc'],
+    ['crit', ['exp']],
+    ['crit', []],
+    ['crit', null],
+    ['b64', false],
+    ['zip', 'DEF'],
+    ['enc', 'A128GCM'],
+    ['cty', 'JWT'],
+    ['kid', ''],
+    ['kid', '../../../../dev/null'],
+    ['kid', '__proto__'],
+    ['kid', null],
+    ['kid', ['undefined']],
+    ['typ', 'at+jwt'],
+    ['typ', 'dpop+jwt'],
+    ['typ', null],
+  ])('that say %s: %j are refused, however well signed', (name, value) => {
+    expectInvalid(forge(CLAIMS, { [name]: value }));
+  });
+
+  test('with a prototype, or that are no object, are refused', () => {
+    for (const header of ['{"alg":"HS256","__proto__":{}}', '["HS256"]', '"HS256"', 'null', '1'])
+      expectInvalid(forgeWith(header, CLAIMS, hmac(SECRET)));
+  });
+
+  test('may leave out that it is a JWT', () => {
+    expect(tokens.verify(forge(CLAIMS, { typ: undefined }))).toEqual(CLAIMS);
+  });
+});
+
+describe('a secret', () => {
+  const OLD = 'the secret of last year, long enough to sign with';
+  const rotated = accessTokens({ secrets: [SECRET, OLD] });
+
+  test('that was replaced verifies, and does not sign', () => {
+    const old = accessTokens({ secrets: [OLD] });
+    expect(rotated.verify(old.issue(SUBJECT, NOW))).toEqual(CLAIMS);
+    expectInvalid(rotated.issue(SUBJECT, NOW), old);
+    expect(tokens.verify(rotated.issue(SUBJECT, NOW))).toEqual(CLAIMS);
+  });
+
+  test('that was replaced is held to the same rules', () => {
+    expectInvalid(forge({ ...CLAIMS, aud: 'somebody' }, {}, OLD), rotated);
+    expectInvalid(forge(CLAIMS, {}, `${OLD} `), rotated);
+    expect(() => rotated.verify(forge({ ...CLAIMS, exp: 1 }, {}, OLD))).toThrow(TokenExpiredError);
+  });
+
+  test('that looks like a key is still a secret', () => {
+    const { publicPem } = makeKey('ES256');
+    const odd = accessTokens({ secrets: [publicPem] });
+    expect(odd.verify(odd.issue(SUBJECT, NOW))).toEqual(CLAIMS);
+  });
+});
+
+describe.each(['ES256', 'EdDSA'] as const)('keys for %s', (algorithm) => {
+  const key = makeKey(algorithm);
+  const next = makeKey(algorithm);
+  const other = makeKey(algorithm === 'EdDSA' ? 'ES256' : 'EdDSA');
+  const keyed = accessTokens({ keys: keySet(key.privatePem) });
+  const header = (of: TestKey) => ({ alg: of.algorithm, typ: 'JWT', kid: of.kid });
+
+  test('sign tokens that name them', () => {
+    const issued = keyed.issue(SUBJECT, NOW);
+    expect(keyed.verify(issued)).toEqual(CLAIMS);
+    expect(decodeSegment(issued, 0)).toEqual(header(key));
+  });
+
+  test('verify what was made by hand as RFC 7515 says', () => {
+    expect(keyed.verify(forgeWith(header(key), CLAIMS, keySignature(key)))).toEqual(CLAIMS);
+  });
+
+  test('are published, the one that signs first', () => {
+    const keys = keySet(next.privatePem, other.privatePem, key.publicPem);
+    const published = accessTokens({ keys }).publicKeys;
+    expect(published).toEqual([next, other, key].map(jwkOf));
+    expect(JSON.stringify(published)).not.toContain('"d"');
+    expect(tokens.publicKeys).toEqual([]);
+  });
+
+  test('verify as long as they are in the set, in any place, and only the first signs', () => {
+    const issued = keyed.issue(SUBJECT, NOW);
+    for (const pems of [
+      [key.privatePem, next.privatePem],
+      [next.privatePem, key.privatePem],
+      [other.privatePem, next.privatePem, key.publicPem],
+    ])
+      expect(accessTokens({ keys: keySet(...pems) }).verify(issued)).toEqual(CLAIMS);
+    expectInvalid(issued, accessTokens({ keys: keySet(next.privatePem) }));
+    const rotated = accessTokens({ keys: keySet(next.privatePem, key.privatePem) });
+    expect(decodeSegment(rotated.issue(SUBJECT, NOW), 0)).toEqual(header(next));
+  });
+
+  test('are not taken for one another, nor for another algorithm', () => {
+    const both = accessTokens({ keys: keySet(key.privatePem, other.privatePem) });
+    for (const [said, by] of [
+      [header(key), other],
+      [header(other), key],
+      [{ ...header(key), alg: other.algorithm }, key],
+      [{ ...header(key), alg: other.algorithm }, other],
+      [{ ...header(key), kid: next.kid }, key],
+      [{ ...header(key), kid: undefined }, key],
+      [{ ...header(key), jwk: jwkOf(next) }, next],
+      [header(next), next],
+      [{ ...header(key), alg: 'Ed25519' }, key],
+      [{ ...header(key), alg: algorithm.toLowerCase() }, key],
+    ] as const)
+      expectInvalid(forgeWith(said, CLAIMS, keySignature(by)), both);
+  });
+
+  test('make HS256 no way in, whether with a secret or with what is public', () => {
+    const issued = tokens.issue(SUBJECT, NOW);
+    expectInvalid(issued, keyed);
+    const der = key.publicKey.export({ type: 'spki', format: 'der' });
+    for (const secret of [SECRET, key.publicPem, key.publicPem.trim(), der, jwkOf(key).x, ''])
+      for (const said of [header(key), { alg: 'HS256', typ: 'JWT' }])
+        expectInvalid(forgeWith({ ...said, alg: 'HS256' }, CLAIMS, hmac(secret)), keyed);
+    expectInvalid(keyed.issue(SUBJECT, NOW));
+  });
+
+  test('make other bytes no signature', () => {
+    const [head = '', payload = '', signature = ''] = keyed.issue(SUBJECT, NOW).split('.');
+    const bytes = Buffer.from(signature, 'base64url');
+    for (const wrong of [
+      Buffer.alloc(0),
+      Buffer.alloc(64),
+      Buffer.alloc(64, 0xff),
+      bytes.subarray(0, -1),
+      bytes.subarray(1),
+      Buffer.concat([bytes, Buffer.alloc(1)]),
+      Buffer.concat([bytes, bytes]),
+    ])
+      expectInvalid(`${head}.${payload}.${wrong.toString('base64url')}`, keyed);
+    expectInvalid(`${head}.${encode({ ...CLAIMS, org_id: ID })}.${signature}`, keyed);
+  });
+});
+
+test('a signature in DER, as other software writes ECDSA, is refused', () => {
+  const key = makeKey('ES256');
+  const keyed = accessTokens({ keys: keySet(key.privatePem) });
+  const header = { alg: 'ES256', typ: 'JWT', kid: key.kid };
+  const der = (input: Buffer) => sign('sha256', input, key.privateKey);
+  expectInvalid(forgeWith(header, CLAIMS, der), keyed);
 });
