@@ -208,9 +208,10 @@ export function createServices(
     task: () => reconciliation.run(),
   });
 
+  const recordLastUse = () => sessionUse.flush();
   const lastUseTask = new RepeatingTask({
     ...{ name: 'recording of last use', everyMs: LAST_USE_INTERVAL_MS, logger },
-    task: () => sessionUse.flush(),
+    task: recordLastUse,
   });
   const changes = new MasterChanges({
     ...{ master, clock, logger },
@@ -235,6 +236,8 @@ export function createServices(
     recovery,
     reconciliation,
     readiness,
+    /** Writes down what was used since the last time; a timer does it as well. */
+    recordLastUse,
 
     /** An organization's data. @throws OrganizationNotFoundError */
     async tenantCollection(id: ObjectId): Promise<TenantCollection> {
