@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
 
 /** RFC 5321, 4.5.3.1. */
@@ -21,5 +22,5 @@ export function isEmailAddress(text: string): boolean {
   const domain = text.slice(at + 1);
   if (at < 1 || at > MAX_LOCAL_LENGTH || !LOCAL.test(text.slice(0, at)) || !DOMAIN.test(domain))
     return false;
-  return domainToASCII(domain) === domain.toLowerCase();
+  return isIP(domain) === 0 && domainToASCII(domain) === domain.toLowerCase();
 }
