@@ -29,6 +29,7 @@ const services = createServices(
     refreshTtlSeconds: 0,
     idleTtlSeconds: 0,
     bcryptCost: 4,
+    publicUrl: 'http://unused',
   },
   logger,
 );

@@ -13,6 +13,7 @@ import { createMongoClient } from './database/mongo-client.ts';
 import { assertUsableDatabase } from './database/server-requirements.ts';
 import { AppError } from './errors.ts';
 import { createLogger } from './logging/create-logger.ts';
+import { createMailer } from './mail/create-mailer.ts';
 import { createServices } from './services.ts';
 
 /** How long requests under way, and then the embedded MongoDB, may take to end. */
@@ -89,8 +90,12 @@ async function serve(
     signingKeys: secrets.signingKeys,
     ...config.tokens,
     bcryptCost: config.passwords.bcryptCost,
+    publicUrl: config.mail.publicUrl,
   };
-  const services = running.use(createServices(client, settings, logger));
+  const mailer = createMailer(config, secrets, logger);
+  if (config.mail.server !== undefined) logger.info(`mail is sent through ${config.mail.server}`);
+  running.defer(async () => mailer[Symbol.asyncDispose]?.());
+  const services = running.use(createServices(client, settings, logger, { mailer }));
   await services.start();
   const app = running.adopt(await buildApp(services, { logger }), (one) => one.close());
   await listen(app, config);

@@ -18,6 +18,9 @@ import { type IdSource, randomIds } from './ids.ts';
 import { ServiceKeys } from './keys/service-keys.ts';
 import type { SigningKeySet } from './keys/signing-keys.ts';
 import type { Logger } from './logging/logger.ts';
+import { noMailer } from './mail/create-mailer.ts';
+import { MailTasks } from './mail/mail-tasks.ts';
+import type { Mailer } from './mail/mailer.ts';
 import { MemberChanges } from './members/member-changes.ts';
 import { MemberService } from './members/member-service.ts';
 import { MEMBERSHIPS, MembershipStore } from './members/membership-store.ts';
@@ -78,10 +81,14 @@ export interface ServiceSettings {
   refreshTtlSeconds: number;
   idleTtlSeconds: number;
   bcryptCost: number;
+  /** What links in mails begin with, without a slash at the end. */
+  publicUrl: string;
 }
 
-/** What tests and drills put in place of the real thing. */
+/** What tests and drills put in place of the real thing; the mailer is made from the settings by `main.ts`. */
 export interface ServiceSources {
+  /** Stays the caller's to dispose of. Without one, sending fails with `mail_not_configured`. */
+  mailer: Mailer;
   clock: Clock;
   ids: IdSource;
   faults: FaultInjector;
@@ -101,7 +108,7 @@ export function createServices(
   logger: Logger,
   sources: Partial<ServiceSources> = {},
 ) {
-  const { clock = systemClock, ids = randomIds, faults = noFaults } = sources;
+  const { clock = systemClock, ids = randomIds, faults = noFaults, mailer = noMailer } = sources;
   const master = client.db(settings.masterDatabase);
   const instanceId = ids.uuid();
   const { jwtSecret, jwtPreviousSecrets = [], signingKeys } = settings;
@@ -128,6 +135,7 @@ export function createServices(
   const accountRemoval = new AccountRemoval({ admins, memberships, sessions: sessionStore });
   const passwords = new PasswordHasher({ cost: settings.bcryptCost });
   const credentials = new CredentialCheck({ admins, passwords });
+  const mailTasks = new MailTasks({ mailer, logger });
   const budget = new CollectionBudget({ client, registry, clock, limit: settings.maxCollections });
 
   const lifecycle = {
@@ -233,6 +241,7 @@ export function createServices(
     sessions,
     accessTokens,
     idempotency,
+    mailTasks,
     recovery,
     reconciliation,
     readiness,
@@ -266,6 +275,7 @@ export function createServices(
         .catch((error: unknown) => logger.warn({ err: error }, 'could not record last use'));
       await recoveryTask[Symbol.asyncDispose]();
       await reconciliationTask[Symbol.asyncDispose]();
+      await mailTasks[Symbol.asyncDispose]();
     },
   };
 }

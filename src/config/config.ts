@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { isAbsolute, join } from 'node:path';
 import { ConfigError } from './config-error.ts';
 import { type FileReader, noFiles, readJwtSettings } from './jwt-settings.ts';
+import { type MailConfig, readMail } from './mail-settings.ts';
 import { misspeltSettings } from './misspelt-settings.ts';
 import { readMongoUrl } from './mongo-url.ts';
 import { Secrets } from './secrets.ts';
@@ -24,6 +25,9 @@ export const SETTINGS = [
   'REFRESH_EXPIRES_IN',
   'REFRESH_IDLE_EXPIRES_IN',
   'BCRYPT_COST',
+  'SMTP_URL',
+  'MAIL_FROM',
+  'PUBLIC_URL',
   'HOST',
   'PORT',
   'LOG_LEVEL',
@@ -65,12 +69,13 @@ export interface Config {
   };
   /** The cost is bcrypt's: the work is 2 to its power. */
   readonly passwords: { readonly bcryptCost: number };
+  readonly mail: MailConfig;
   readonly logging: {
     readonly level: LogLevel;
     /** For people rather than for machines. */
     readonly pretty: boolean;
   };
-  /** What the service keeps on disk: the development secret, the embedded MongoDB. */
+  /** What the service keeps on disk: the development secret, mails in development, the embedded MongoDB. */
   readonly dataDir: string;
   /** For the MongoDB that the service starts itself when MONGO_URL is not set. */
   readonly embedded: {
@@ -112,12 +117,15 @@ export function parseConfig(
   const { database, mongoUrl } = readDatabase(reader);
   const strict = runEnvironment !== 'development';
   const jwt = readJwtSettings(reader, { strict, warnings, readFile });
+  const server = {
+    host: reader.checked('HOST', hostFault) ?? '127.0.0.1',
+    port: reader.integer('PORT', { min: 0, max: 65_535, fallback: 8000 }),
+  };
+  const production = runEnvironment === 'production';
+  const { mail, smtpUrl } = readMail(reader, { production, ...server, warnings });
   const config: Config = {
     environment: runEnvironment,
-    server: {
-      host: reader.checked('HOST', hostFault) ?? '127.0.0.1',
-      port: reader.integer('PORT', { min: 0, max: 65_535, fallback: 8000 }),
-    },
+    server,
     database,
     tokens: { ...readLifetimes(reader), issuer: jwt.issuer, audience: jwt.audience },
     passwords: {
@@ -127,6 +135,7 @@ export function parseConfig(
         fallback: 12,
       }),
     },
+    mail,
     logging: {
       level: reader.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
       pretty: runEnvironment === 'development',
@@ -135,7 +144,7 @@ export function parseConfig(
     embedded: { ...readEmbedded(reader), dataDir },
   };
   if (reader.faults.length > 0) throw new ConfigError(reader.faults);
-  return { config, secrets: new Secrets({ ...jwt.secrets, mongoUrl }), warnings };
+  return { config, secrets: new Secrets({ ...jwt.secrets, mongoUrl, smtpUrl }), warnings };
 }
 
 /** A misspelt "production" must not loosen the rules for production. */

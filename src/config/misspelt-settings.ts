@@ -15,6 +15,11 @@ const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
   ['ACCESS_TOKEN_EXPIRE_MINUTES', 'JWT_EXPIRES_IN'],
   ['JWT_EXPIRATION', 'JWT_EXPIRES_IN'],
   ['BCRYPT_ROUNDS', 'BCRYPT_COST'],
+  ['MAIL_URL', 'SMTP_URL'],
+  ['EMAIL_URL', 'SMTP_URL'],
+  ['SMTP_HOST', 'SMTP_URL'],
+  ['SMTP_FROM', 'MAIL_FROM'],
+  ['BASE_URL', 'PUBLIC_URL'],
 ]);
 
 /** Shorter names (HOST, PORT) are one letter away from too many that mean something else. */

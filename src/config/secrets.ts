@@ -7,6 +7,7 @@ export interface SecretValues {
   jwtPreviousSecrets?: readonly string[] | undefined;
   signingKeys?: SigningKeySet | undefined;
   mongoUrl?: string | undefined;
+  smtpUrl?: string | undefined;
 }
 
 /**
@@ -41,6 +42,11 @@ export class Secrets {
   /** The connection string, which may hold a password. Not set: the embedded MongoDB. */
   get mongoUrl(): string | undefined {
     return this.#values.mongoUrl;
+  }
+
+  /** The mail server, which may hold a password. Not set: mails go nowhere, or into files in development. */
+  get smtpUrl(): string | undefined {
+    return this.#values.smtpUrl;
   }
 
   toJSON(): string {

@@ -8,11 +8,14 @@ export const OrganizationNameString = Type.String({
   examples: ['Acme GmbH'],
 });
 
+/** The outer bounds; `admins/password-policy.ts` counts again after NFKC, which changes lengths, and has the other rules. */
 export const NewPassword = Type.String({
   minLength: 8,
   maxLength: 256,
   format: 'password',
-  description: '8 to 256 characters, any of them.',
+  description:
+    '8 to 256 characters, any of them, as sent and after NFKC. One of the most common passwords, the e-mail address or ' +
+    'what stands before its @, or the name of the organization is refused with `password_too_common`.',
   examples: ['correct horse battery staple'],
 });
 

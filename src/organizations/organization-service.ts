@@ -5,6 +5,7 @@ import { EmailTakenError, InvalidCredentialsError } from '../admins/admin-errors
 import type { AdminStore } from '../admins/admin-store.ts';
 import type { CredentialCheck } from '../admins/credential-check.ts';
 import type { PasswordHasher } from '../admins/password-hasher.ts';
+import { assertAcceptablePassword } from '../admins/password-policy.ts';
 import type { Clock } from '../clock.ts';
 import type { IdSource } from '../ids.ts';
 import type { MembershipStore } from '../members/membership-store.ts';
@@ -69,8 +70,9 @@ export class OrganizationService {
    *
    * @param client - where the request comes from
    * @param id - the new organization's id, if the caller has to know it beforehand
-   * @throws InvalidFieldError, OrganizationNameTakenError, CollectionNameTakenError, ConfusableNameError, EmailTakenError,
-   *   CapacityReachedError, PasswordQueueFullError; nothing is left behind after any of them
+   * @throws InvalidFieldError, PasswordTooCommonError (of a new account's password), OrganizationNameTakenError,
+   *   CollectionNameTakenError, ConfusableNameError, EmailTakenError, CapacityReachedError, PasswordQueueFullError;
+   *   nothing is left behind after any of them
    */
   async create(
     signUp: SignUp,
@@ -84,7 +86,7 @@ export class OrganizationService {
     await registry.assertNameFree(name);
     using _place = await budget.take();
     for (;;) {
-      const owner = await this.#ownerOf(email, signUp.password, client);
+      const owner = await this.#ownerOf(email, signUp.password, name, client);
       try {
         const organization = await creation.run({ id, name, database, owner });
         const ownerId = owner.kind === 'new' ? owner.admin._id : owner.adminId;
@@ -156,6 +158,7 @@ export class OrganizationService {
   async #ownerOf(
     email: string,
     password: string,
+    name: OrganizationName,
     client: SessionClient,
   ): Promise<NewOrganization['owner']> {
     const { admins, passwords, clock, ids } = this.#deps;
@@ -163,6 +166,7 @@ export class OrganizationService {
       const adminId = await this.#existingOwner(email, password, client);
       if (adminId !== null) return { kind: 'existing', adminId };
     }
+    assertAcceptablePassword(password, { emails: [email], organizationNames: [name.display] });
     const now = clock.now();
     const admin: AdminDocument = {
       _id: ids.objectId(),

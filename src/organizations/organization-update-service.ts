@@ -5,6 +5,7 @@ import { type AdminDocument, normalizeEmail } from '../admins/admin-document.ts'
 import { EmailTakenError } from '../admins/admin-errors.ts';
 import type { AdminStore } from '../admins/admin-store.ts';
 import type { PasswordHasher } from '../admins/password-hasher.ts';
+import { assertAcceptablePassword } from '../admins/password-policy.ts';
 import type { Clock } from '../clock.ts';
 import type {
   CredentialChange,
@@ -55,8 +56,8 @@ export class OrganizationUpdateService {
    * Changes everything asked for, or nothing.
    *
    * @returns the organization as it is now
-   * @throws InvalidFieldError, OtherOrganizationError, OrganizationNameTakenError, CollectionNameTakenError,
-   *   ConfusableNameError, ExternalIdTakenError, EmailTakenError, OrganizationBusyError, OrganizationNotFoundError
+   * @throws InvalidFieldError, PasswordTooCommonError, OtherOrganizationError, OrganizationNameTakenError,
+   *   CollectionNameTakenError, ConfusableNameError, ExternalIdTakenError, EmailTakenError, OrganizationBusyError, OrganizationNotFoundError
    */
   async update(caller: Caller, request: OrganizationChangeRequest): Promise<OrganizationDocument> {
     const { organizationId } = caller;
@@ -64,7 +65,8 @@ export class OrganizationUpdateService {
     const name = newNameOf(present, request);
     if (request.metadata !== undefined) assertMetadata(request.metadata);
     if (typeof request.external_id === 'string') assertExternalId(request.external_id);
-    const credentials = await this.#credentialChange(caller, request);
+    const names = [present.organization_name, ...(name === undefined ? [] : [name.display])];
+    const credentials = await this.#credentialChange(caller, request, names);
     const changesOrganization =
       name !== undefined || request.metadata !== undefined || request.external_id !== undefined;
     if (!changesOrganization) return this.#changeCredentials(organizationId, credentials);
@@ -81,12 +83,17 @@ export class OrganizationUpdateService {
   async #credentialChange(
     caller: Caller,
     { email, password }: OrganizationChangeRequest,
+    organizationNames: readonly string[],
   ): Promise<CredentialChange | undefined> {
     if (email === undefined && password === undefined) return undefined;
     if (caller.kind !== 'member') throw new PersonRequiredError();
     const { admins, passwords } = this.#deps;
     const admin = await admins.findById(caller.adminId);
     if (admin === null) throw new InvalidTokenError();
+    if (password !== undefined) {
+      const emails = [admin.email, ...(email === undefined ? [] : [normalizeEmail(email)])];
+      assertAcceptablePassword(password, { emails, organizationNames });
+    }
     if (email !== undefined) await this.#assertEmailFree(admin, normalizeEmail(email));
     return {
       admin_id: admin._id,

@@ -204,7 +204,7 @@ describe('external_id', () => {
     for (const body of [
       { organization_name: newName() },
       { metadata: {} },
-      { password: '12345678' },
+      { password: 'another password' },
     ])
       expect(expectStatus(await update(acme, body), 200).json().external_id).toBe(external_id);
   });

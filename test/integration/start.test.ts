@@ -30,8 +30,13 @@ test.for([
   // Port 1 of this machine: nothing listens there.
   [{ MONGO_URL: 'mongodb://127.0.0.1:1/' }, ['MONGO_URL']],
   [
-    { NODE_ENV: 'production', JWT_SECRET: '', JWT_PRIVATE_KEYS_FILE: 'nowhere.pem' },
-    ['JWT_SECRET', 'JWT_PRIVATE_KEYS_FILE'],
+    {
+      NODE_ENV: 'production',
+      JWT_SECRET: '',
+      JWT_PRIVATE_KEYS_FILE: 'nowhere.pem',
+      SMTP_URL: 'smtp://a',
+    },
+    ['JWT_SECRET', 'JWT_PRIVATE_KEYS_FILE', 'MAIL_FROM'],
   ],
 ] as const)(
   'a start with %o ends with 1 and names %o',

@@ -14,6 +14,7 @@ import {
 } from '../../src/services.ts';
 
 import type { SessionClient } from '../../src/sessions/session-store.ts';
+import { RecordingMailer } from './recording-mailer.ts';
 
 /** A clock that tests move. */
 export class TestClock implements Clock {
@@ -42,6 +43,8 @@ export interface TestService extends AsyncDisposable {
   services: Services;
   client: MongoClient;
   clock: TestClock;
+  /** What was sent, unless the test brought a mailer of its own. */
+  mails: RecordingMailer;
   /** The master database, which is the tenants' as well: what `mongosh` would show. */
   db: Db;
   settings: ServiceSettings;
@@ -72,6 +75,7 @@ export function testSettings(database: string): ServiceSettings {
     refreshTtlSeconds: 30 * 24 * 3_600,
     idleTtlSeconds: 7 * 24 * 3_600,
     bcryptCost: 4,
+    publicUrl: 'https://tenantry.example',
   };
 }
 
@@ -83,7 +87,9 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   const settings = { ...testSettings(database), ...options.settings };
   const logger = options.logger ?? pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
   const { clientView = (one) => one } = options;
-  const services = createServices(clientView(client), settings, logger, { clock, ...options });
+  const mails = new RecordingMailer();
+  const sources = { clock, mailer: mails, ...options };
+  const services = createServices(clientView(client), settings, logger, sources);
   const undeclared: string[] = [];
   const app = await buildApp(services, {
     logger,
@@ -92,7 +98,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   if (options.start !== false) await services.start();
   await app.ready();
   return {
-    ...{ app, services, client, clock, settings },
+    ...{ app, services, client, clock, mails, settings },
     db: client.db(database),
     async [Symbol.asyncDispose]() {
       await app.close();

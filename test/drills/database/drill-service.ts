@@ -76,6 +76,7 @@ export class DrillService implements AsyncDisposable {
       refreshTtlSeconds: 30 * 24 * 3_600,
       idleTtlSeconds: 30 * 24 * 3_600,
       bcryptCost,
+      publicUrl: 'https://tenantry.example',
     };
     const services = createServices(client, settings, logger, sources);
     const app = await buildApp(services, { logger });

@@ -38,6 +38,7 @@ const services = createServices(
     refreshTtlSeconds: 30 * 24 * 3_600,
     idleTtlSeconds: 30 * 24 * 3_600,
     bcryptCost: 4,
+    publicUrl: 'https://tenantry.example',
   },
   logger,
   { faults: trigger.faults },

@@ -29,6 +29,11 @@ describe('settings', () => {
         audience: 'tenantry',
       },
       passwords: { bcryptCost: 12 },
+      mail: {
+        delivery: 'outbox',
+        from: { name: 'Tenantry', address: 'no-reply@localhost' },
+        publicUrl: 'http://127.0.0.1:8000',
+      },
       logging: { level: 'info', pretty: true },
       dataDir: './data',
       embedded: { dataDir: './data' },
@@ -37,6 +42,7 @@ describe('settings', () => {
     expect(secrets.jwtPreviousSecrets).toEqual([]);
     expect(secrets.signingKeys).toBeUndefined();
     expect(secrets.mongoUrl).toBeUndefined();
+    expect(secrets.smtpUrl).toBeUndefined();
     expect(warnings).toEqual([]);
   });
 
@@ -57,6 +63,9 @@ describe('settings', () => {
       REFRESH_EXPIRES_IN: '86400',
       REFRESH_IDLE_EXPIRES_IN: '3600',
       BCRYPT_COST: '10',
+      SMTP_URL: 'smtps://me:hunter2@mail.example.com',
+      MAIL_FROM: 'Acme Inc. <no-reply@acme.example>',
+      PUBLIC_URL: 'https://acme.example/tenantry/',
       HOST: '0.0.0.0',
       PORT: '0',
       LOG_LEVEL: 'warn',
@@ -83,6 +92,12 @@ describe('settings', () => {
         audience: 'acme',
       },
       passwords: { bcryptCost: 10 },
+      mail: {
+        delivery: 'smtp',
+        server: 'mail.example.com:465',
+        from: { name: 'Acme Inc.', address: 'no-reply@acme.example' },
+        publicUrl: 'https://acme.example/tenantry',
+      },
       logging: { level: 'warn', pretty: false },
       dataDir: '/var/lib/tenantry',
       embedded: {
@@ -98,6 +113,7 @@ describe('settings', () => {
     expect(secrets.mongoUrl).toBe(
       'mongodb://me:hunter2@db1.example.com,db2.example.com:27018/?replicaSet=rs0',
     );
+    expect(secrets.smtpUrl).toBe('smtps://me:hunter2@mail.example.com');
     expect(warnings).toEqual([]);
   });
 
@@ -128,7 +144,7 @@ describe('settings', () => {
     expect(entries.map(([, name]) => name).sort()).toEqual([...SETTINGS].sort());
     expect(example).not.toMatch(/^[^#\n]/m);
     const values = Object.fromEntries(entries.map(([, name, value]) => [name, value]));
-    const { MONGO_URL, JWT_SECRET, MONGOD_BINARY, ...others } = values;
+    const { MONGO_URL, JWT_SECRET, MONGOD_BINARY, SMTP_URL, ...others } = values;
     const { JWT_PREVIOUS_SECRETS, JWT_PRIVATE_KEYS, JWT_PRIVATE_KEYS_FILE, ...defaults } = others;
     expect(parseConfig(defaults)).toEqual(parseConfig({}));
     const { JWT_PRIVATE_KEYS: _, ...all } = values;
@@ -142,6 +158,7 @@ describe('settings', () => {
     expect(JWT_PRIVATE_KEYS_FILE).toBeTruthy();
     expect(JWT_SECRET).toBe(SAMPLE);
     expect(MONGO_URL).toBeTruthy();
+    expect(SMTP_URL).toBeTruthy();
     expect(MONGOD_BINARY).toBeTruthy();
   });
 });
@@ -163,6 +180,9 @@ describe('faults', () => {
     REFRESH_EXPIRES_IN: '30d',
     REFRESH_IDLE_EXPIRES_IN: '7d',
     BCRYPT_COST: '31',
+    SMTP_URL: 'smtp://me:hunter2@mail.example.com/hunter2',
+    MAIL_FROM: 'nobody',
+    PUBLIC_URL: 'acme.example',
     HOST: 'http://localhost',
     PORT: '80x',
     LOG_LEVEL: 'loud',
@@ -175,7 +195,7 @@ describe('faults', () => {
     );
     for (const name of Object.keys(everything))
       expect(error?.message).toContain(`\n  ${name} must `);
-    expect(error?.message).toMatch(/^Cannot start: 18 settings to mend/);
+    expect(error?.message).toMatch(/^Cannot start: 21 settings to mend/);
     expect(error?.message).not.toContain('hunter2');
   });
 
@@ -196,7 +216,7 @@ describe('faults', () => {
     expect(message).toContain('…');
   });
 
-  test('are the only thing thrown, whatever the values', () => {
+  test('are the only thing thrown, whatever the values', { timeout: 30_000 }, () => {
     const anyValue = fc.oneof(fc.string({ unit: 'binary' }), fc.string(), fc.nat().map(String));
     fc.assert(
       fc.property(fc.dictionary(fc.constantFrom(...SETTINGS), anyValue), (environment) => {

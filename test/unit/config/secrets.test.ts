@@ -11,6 +11,7 @@ const secrets = new Secrets({
   jwtPreviousSecrets: ['hunter2-old'],
   signingKeys: keySet(key.privatePem),
   mongoUrl: 'mongodb://me:hunter2@localhost',
+  smtpUrl: 'smtp://me:hunter2@localhost',
 });
 
 test('secrets can be read by name', () => {
@@ -18,6 +19,7 @@ test('secrets can be read by name', () => {
   expect(secrets.jwtPreviousSecrets).toEqual(['hunter2-old']);
   expect(secrets.signingKeys).toMatchObject([{ kid: key.kid }]);
   expect(secrets.mongoUrl).toBe('mongodb://me:hunter2@localhost');
+  expect(secrets.smtpUrl).toBe('smtp://me:hunter2@localhost');
 });
 
 test.each<[string, (value: Secrets) => string]>([
@@ -50,6 +52,8 @@ function logged(value: Secrets): string {
 test('a config holds no secret', () => {
   const { config } = parseConfig({
     MONGO_URL: 'mongodb://me:hunter2@localhost',
+    SMTP_URL: 'smtp://me:hunter2@localhost',
+    MAIL_FROM: 'a@acme.example',
     JWT_SECRET: 'hunter2kJ3v9Qx0Tz7Lr2Wm5Yb8Nc1Hd4Gf6Sp0',
   });
   expect(JSON.stringify(config)).not.toMatch(/hunter2|me:/);
