@@ -7,6 +7,7 @@ import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { InvalidTokenError } from '../sessions/session-errors.ts';
 import type { SessionClient, SessionStore } from '../sessions/session-store.ts';
+import { assertVisibleText } from '../visible-text.ts';
 import type { AdminDocument } from './admin-document.ts';
 import { InvalidCredentialsError } from './admin-errors.ts';
 import type { AdminStore } from './admin-store.ts';
@@ -127,17 +128,10 @@ export class AccountService {
   }
 }
 
-const INVISIBLE = /[\p{Cc}\p{Bidi_Control}]/u;
-
 /** @throws InvalidFieldError when it is blank, or holds characters that make it look like another one */
 function nameOf(name: string | null): string | null {
   if (name === null) return null;
   const trimmed = name.normalize('NFC').trim();
-  if (trimmed === '') throw new InvalidFieldError('/name', 'must not be blank');
-  if (INVISIBLE.test(trimmed))
-    throw new InvalidFieldError(
-      '/name',
-      'must not contain control characters or characters that change the direction of text',
-    );
+  assertVisibleText('/name', trimmed);
   return trimmed;
 }

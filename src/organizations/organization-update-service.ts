@@ -20,7 +20,7 @@ import type { SessionStore } from '../sessions/session-store.ts';
 import { identityOf } from '../tenants/lifecycle/organization-identity.ts';
 import type { OrganizationUpdate } from '../tenants/lifecycle/organization-update.ts';
 import { type OrganizationName, parseOrganizationName } from '../tenants/organization-name.ts';
-import { assertExternalId } from './external-id.ts';
+import { assertVisibleText } from '../visible-text.ts';
 import { assertMetadata } from './metadata.ts';
 import { assertIsName, type OrganizationService } from './organization-service.ts';
 
@@ -64,7 +64,8 @@ export class OrganizationUpdateService {
     const present = await this.#deps.organizations.findServing(organizationId);
     const name = newNameOf(present, request);
     if (request.metadata !== undefined) assertMetadata(request.metadata);
-    if (typeof request.external_id === 'string') assertExternalId(request.external_id);
+    if (typeof request.external_id === 'string')
+      assertVisibleText('/external_id', request.external_id);
     const names = [present.organization_name, ...(name === undefined ? [] : [name.display])];
     const credentials = await this.#credentialChange(caller, request, names);
     const changesOrganization =
