@@ -30,6 +30,7 @@ const services = createServices(
     idleTtlSeconds: 0,
     bcryptCost: 4,
     publicUrl: 'http://unused',
+    rateLimits: true,
   },
   logger,
 );

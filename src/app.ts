@@ -10,6 +10,7 @@ import { addDeclaredResponses } from './http/declared-responses.ts';
 import { methodNotAllowed } from './http/method-not-allowed.ts';
 import { addOpenApi, documentSecurity } from './http/openapi.ts';
 import { addProblemDetails } from './http/problem-details.ts';
+import { addProxyWarning, type TrustedProxies, trusted } from './http/proxies.ts';
 import { addRequestId, requestId } from './http/request-id.ts';
 import { addRequestLogging } from './http/request-logging.ts';
 import { addTextSafety } from './http/text-safety.ts';
@@ -22,6 +23,7 @@ import {
   organizationRoutes,
   publicOrganizationRoutes,
 } from './organizations/organization-routes.ts';
+import { addLimitReports, addRateLimits } from './rate-limits/rate-limit-plugin.ts';
 import { roleRoutes } from './roles/role-routes.ts';
 import type { Services } from './services.ts';
 import { sessionRoutes } from './sessions/session-routes.ts';
@@ -29,6 +31,8 @@ import { sessionRoutes } from './sessions/session-routes.ts';
 /** How the application is set up, beyond its services. */
 export interface AppOptions {
   logger: FastifyBaseLogger;
+  /** Whose word on where a request comes from is taken (`X-Forwarded-For`); by default nobody's. */
+  trustProxy?: TrustedProxies;
   /** Told of an answer whose status its route does not declare; by default it is logged. */
   onUndeclaredStatus?: (route: string, status: number) => void;
 }
@@ -41,7 +45,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
  * Public and authenticated routes live in separate scopes, so that a new route cannot be left open by forgetting a prefix.
  */
 export async function buildApp(services: Services, options: AppOptions): Promise<FastifyInstance> {
-  const { logger } = options;
+  const { logger, trustProxy } = options;
   const app = Fastify({
     loggerInstance: logger,
     genReqId: requestId,
@@ -51,6 +55,7 @@ export async function buildApp(services: Services, options: AppOptions): Promise
       disableRequestLogging: true,
     }),
     ...transportErrors,
+    ...(trustProxy !== undefined && { trustProxy: trusted(trustProxy) }),
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
   }).withTypeProvider<TypeBoxTypeProvider>();
@@ -60,8 +65,11 @@ export async function buildApp(services: Services, options: AppOptions): Promise
   addRequestId(app);
   addRequestLogging(app);
   addValidation(app);
+  addLimitReports(app);
   addDatabasePatience(app);
   addCaller(app);
+  if (trustProxy === undefined) addProxyWarning(app);
+  addRateLimits(app, services.routeLimits);
   addIdempotency(app, services.idempotency);
   addBodyParsers(app);
   await app.register(helmet, {

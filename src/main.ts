@@ -91,14 +91,21 @@ async function serve(
     ...config.tokens,
     bcryptCost: config.passwords.bcryptCost,
     publicUrl: config.mail.publicUrl,
+    rateLimits: config.rateLimits,
   };
   const mailer = createMailer(config, secrets, logger);
   if (config.mail.server !== undefined) logger.info(`mail is sent through ${config.mail.server}`);
   running.defer(async () => mailer[Symbol.asyncDispose]?.());
   const services = running.use(createServices(client, settings, logger, { mailer }));
   await services.start();
-  const app = running.adopt(await buildApp(services, { logger }), (one) => one.close());
+  const app = running.adopt(await buildApp(services, { logger, ...proxiesOf(config) }), (one) =>
+    one.close(),
+  );
   await listen(app, config);
+}
+
+function proxiesOf({ trustProxy }: Config) {
+  return trustProxy === undefined ? {} : { trustProxy };
 }
 
 function startMongod({ embedded }: Config, logger: FastifyBaseLogger): Promise<SupervisedMongod> {

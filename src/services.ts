@@ -7,7 +7,7 @@ import { AccountService } from './admins/account-service.ts';
 import { ADMINS, AdminStore } from './admins/admin-store.ts';
 import { CredentialCheck } from './admins/credential-check.ts';
 import { LoginService } from './admins/login-service.ts';
-import { PasswordHasher } from './admins/password-hasher.ts';
+import { PasswordHasher, PasswordQueueFullError } from './admins/password-hasher.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { ensureIndexes } from './database/collections.ts';
 import { MasterChanges } from './database/master-changes.ts';
@@ -26,6 +26,12 @@ import { MemberService } from './members/member-service.ts';
 import { MEMBERSHIPS, MembershipStore } from './members/membership-store.ts';
 import { OrganizationService } from './organizations/organization-service.ts';
 import { OrganizationUpdateService } from './organizations/organization-update-service.ts';
+import { GuessLimits } from './rate-limits/guess-limits.ts';
+import { KnownNetworks } from './rate-limits/known-networks.ts';
+import { LimitKeys } from './rate-limits/limit-keys.ts';
+import { RATE_LIMITS, RateLimitStore } from './rate-limits/rate-limit-store.ts';
+import { RouteLimits } from './rate-limits/route-limits.ts';
+import { Turns } from './rate-limits/turns.ts';
 import { collectionReference } from './registry/organization-document.ts';
 import { ORGANIZATIONS, RegistryStore } from './registry/registry-store.ts';
 import { RepeatingTask } from './repeating-task.ts';
@@ -53,6 +59,7 @@ export const MASTER_COLLECTIONS = [
   SESSIONS,
   ROLES,
   IDEMPOTENCY_KEYS,
+  RATE_LIMITS,
 ] as const;
 
 /** How often this instance looks for operations that another one left unfinished. */
@@ -63,7 +70,14 @@ const RECONCILIATION_INTERVAL_MS = 10 * 60 * 1_000;
 /** How often it is written down when sessions were last used. */
 const LAST_USE_INTERVAL_MS = 60 * 1_000;
 /** What may change of a document without a change of who may do what. */
-const UNIMPORTANT_FIELDS = ['last_used_at', 'last_organization_id', 'membership_version'];
+const UNIMPORTANT_FIELDS = [
+  'last_used_at',
+  'last_organization_id',
+  'membership_version',
+  'known_networks',
+];
+/** So many sign-ins to one account from one address may wait for each other. */
+const MOST_SIGN_INS_WAITING = 100;
 
 /** What the services are built from. */
 export interface ServiceSettings {
@@ -83,6 +97,8 @@ export interface ServiceSettings {
   bcryptCost: number;
   /** What links in mails begin with, without a slash at the end. */
   publicUrl: string;
+  /** Off: nothing is limited, and nobody locked out. */
+  rateLimits: boolean;
 }
 
 /** What tests and drills put in place of the real thing; the mailer is made from the settings by `main.ts`. */
@@ -134,7 +150,19 @@ export function createServices(
   const collections = new TenantCollections(client, settings.masterDatabase);
   const accountRemoval = new AccountRemoval({ admins, memberships, sessions: sessionStore });
   const passwords = new PasswordHasher({ cost: settings.bcryptCost });
-  const credentials = new CredentialCheck({ admins, passwords });
+  const limiting = {
+    ...{ store: new RateLimitStore(master), keys: new LimitKeys({ keys }), clock, ids },
+    enabled: settings.rateLimits,
+  };
+  const routeLimits = new RouteLimits(limiting);
+  const guesses = new GuessLimits({
+    ...{ ...limiting, admins, knownNetworks: new KnownNetworks({ ...limiting, admins }) },
+    turns: new Turns({
+      maxWaiting: MOST_SIGN_INS_WAITING,
+      tooMany: () => new PasswordQueueFullError(),
+    }),
+  });
+  const credentials = new CredentialCheck({ admins, passwords, guesses });
   const mailTasks = new MailTasks({ mailer, logger });
   const budget = new CollectionBudget({ client, registry, clock, limit: settings.maxCollections });
 
@@ -242,6 +270,8 @@ export function createServices(
     accessTokens,
     idempotency,
     mailTasks,
+    routeLimits,
+    guesses,
     recovery,
     reconciliation,
     readiness,

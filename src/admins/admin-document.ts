@@ -18,6 +18,8 @@ export interface AdminDocument {
    * looked at, so removing it and joining another organization at the same time cannot leave a membership of nobody.
    */
   membership_version: number;
+  /** Keyed hashes of the networks where the password was proved lately, newest first: see `KnownNetworks`. */
+  known_networks?: { network: string; proved_at: Date }[];
   /** Where the next login goes unless it names an organization. */
   last_organization_id: ObjectId | null;
   created_at: Date;

@@ -33,6 +33,7 @@ export const loginRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = as
   app.post(
     '/admin/login',
     {
+      config: { rateLimit: ['guesses'] },
       // Fastify picks the schema by the Content-Type, and without one validates nothing.
       preValidation: async (request) => {
         if (request.body === undefined || request.body === null) throw new MissingBodyError();
@@ -43,14 +44,16 @@ export const loginRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = as
         summary: 'Sign in',
         description:
           'Gives an access token for one organization, and a refresh token. Takes JSON, or the form of the OAuth 2.0 ' +
-          'password grant. The answer to a wrong address and to a wrong password is the same.',
+          'password grant. The answer to a wrong address and to a wrong password is the same. After 10 failures on an ' +
+          'account it answers 429, for up to 15 minutes; from another address, and from one that was used before, ' +
+          'signing in still works.',
         body: {
           content: {
             'application/json': { schema: LoginBody },
             'application/x-www-form-urlencoded': { schema: LoginForm },
           },
         },
-        response: { 200: SignedIn, ...problemResponses(400, 401, 403, 404, 413, 415, 422) },
+        response: { 200: SignedIn, ...problemResponses(400, 401, 403, 404, 413, 415, 422, 429) },
       },
     },
     async (request, reply) => {
@@ -71,6 +74,7 @@ export const publicAdminRoutes: FastifyPluginAsyncTypebox<{ services: Services }
   app.post(
     '/admin/refresh',
     {
+      config: { rateLimit: ['refresh'] },
       schema: {
         operationId: 'refresh',
         tags: ['Admins'],
@@ -79,7 +83,7 @@ export const publicAdminRoutes: FastifyPluginAsyncTypebox<{ services: Services }
           'A refresh token works once. Using it again ends the session, unless the same client does so within 10 ' +
           'seconds: that gets the same pair.',
         body: RefreshBody,
-        response: { 200: TokenPair, ...problemResponses(400, 401, 403, 413, 415, 422) },
+        response: { 200: TokenPair, ...problemResponses(400, 401, 403, 413, 415, 422, 429) },
       },
     },
     async (request, reply) => {
@@ -118,14 +122,14 @@ export const adminRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = as
   app.patch(
     '/admin/me',
     {
-      config: { permission: 'self' },
+      config: { permission: 'self', rateLimit: ['guesses'] },
       schema: {
         operationId: 'changeMe',
         tags: ['Admins'],
         summary: 'Change your name or your password',
         description: 'A new password needs the present one, and ends your other sessions.',
         body: MeBody,
-        response: { 200: Me, ...problemResponses(400, 401, 403, 404, 413, 415, 422) },
+        response: { 200: Me, ...problemResponses(400, 401, 403, 404, 413, 415, 422, 429) },
       },
     },
     async (request) => {

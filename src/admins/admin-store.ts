@@ -15,6 +15,9 @@ export const ADMINS: MasterCollection = {
 /** Of the changes of credentials so many are remembered: many more than can be made while an update is recovered. */
 const CHANGES_KEPT = 20;
 
+/** Of the networks a person signs in from so many are remembered. */
+const NETWORKS_KEPT = 20;
+
 /** Every query on people's accounts. */
 export class AdminStore {
   readonly #admins: Collection<AdminDocument>;
@@ -149,6 +152,20 @@ export class AdminStore {
       this.#admins.updateOne(
         { _id: admin._id, 'password.hash': admin.password.hash },
         { $set: { password } },
+        withinDeadline(),
+      ),
+    );
+  }
+
+  /** Notes that the password was proved from a network. @param network - its keyed hash */
+  async rememberNetwork(id: ObjectId, network: string, now: Date): Promise<void> {
+    const known = { $ifNull: ['$known_networks', []] };
+    const others = { $filter: { input: known, cond: { $ne: ['$$this.network', network] } } };
+    const noted = { $concatArrays: [[{ network, proved_at: now }], others] };
+    await retryTransient(() =>
+      this.#admins.updateOne(
+        { _id: id },
+        [{ $set: { known_networks: { $slice: [noted, NETWORKS_KEPT] } } }],
         withinDeadline(),
       ),
     );

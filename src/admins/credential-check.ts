@@ -1,3 +1,4 @@
+import type { GuessLimits } from '../rate-limits/guess-limits.ts';
 import type { SessionClient } from '../sessions/session-store.ts';
 import type { AdminDocument } from './admin-document.ts';
 import { normalizeEmail } from './admin-document.ts';
@@ -11,27 +12,42 @@ export interface Proof {
   password: string;
 }
 
+interface CredentialCheckDeps {
+  admins: AdminStore;
+  passwords: PasswordHasher;
+  guesses: GuessLimits;
+}
+
 /**
  * The one place where a password is compared with an account's. Signing in, signing up with an account that exists,
  * accepting an invitation and changing a password all go through it, so that none of them can be used to guess around
  * what holds for the others.
  */
 export class CredentialCheck {
-  readonly #deps: { admins: AdminStore; passwords: PasswordHasher };
+  readonly #deps: CredentialCheckDeps;
 
-  constructor(deps: { admins: AdminStore; passwords: PasswordHasher }) {
+  constructor(deps: CredentialCheckDeps) {
     this.#deps = deps;
   }
 
   /**
    * Takes the same time and gives the same answer whether the account exists or not (OWASP ASVS 6.3.8).
    *
-   * @param _client - where the request comes from
-   * @throws InvalidCredentialsError, PasswordQueueFullError
+   * @param client - where the request comes from, by which failures are counted
+   * @throws InvalidCredentialsError, PasswordQueueFullError, TooManyAttemptsError
    */
-  async verify(proof: Proof, _client: SessionClient): Promise<AdminDocument> {
+  verify(proof: Proof, client: SessionClient): Promise<AdminDocument> {
+    const email = normalizeEmail(proof.email);
+    return this.#deps.guesses.guard(
+      { email, address: client.address },
+      () => this.#compare({ ...proof, email }),
+      isWrongGuess,
+    );
+  }
+
+  async #compare(proof: Proof): Promise<AdminDocument> {
     const { admins, passwords } = this.#deps;
-    const admin = await admins.findByEmail(normalizeEmail(proof.email));
+    const admin = await admins.findByEmail(proof.email);
     const verified = await passwords.verify(proof.password, admin?.password);
     if (admin === null || !verified) throw new InvalidCredentialsError();
     await this.#upgradeHash(admin, proof.password);
@@ -49,4 +65,9 @@ export class CredentialCheck {
       if (!(error instanceof PasswordQueueFullError)) throw error;
     }
   }
+}
+
+/** Everything else says nothing about what was sent: the queue was full, the database away. */
+function isWrongGuess(error: unknown): boolean {
+  return error instanceof InvalidCredentialsError;
 }

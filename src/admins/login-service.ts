@@ -57,7 +57,7 @@ export class LoginService {
    * Takes the same time and gives the same answer whether the account exists or not (OWASP ASVS 6.3.8).
    *
    * @throws InvalidCredentialsError, OrganizationNotFoundError (not a member, or no such organization),
-   *   OrganizationSuspendedError, InvalidFieldError, PasswordQueueFullError
+   *   OrganizationSuspendedError, InvalidFieldError, PasswordQueueFullError, TooManyAttemptsError
    */
   async login(credentials: Credentials, client: SessionClient): Promise<SignIn> {
     const wanted =

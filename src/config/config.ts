@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { isAbsolute, join } from 'node:path';
+import type { TrustedProxies } from '../http/proxies.ts';
 import { ConfigError } from './config-error.ts';
 import { type FileReader, noFiles, readJwtSettings } from './jwt-settings.ts';
 import { type MailConfig, readMail } from './mail-settings.ts';
@@ -7,6 +8,7 @@ import { misspeltSettings } from './misspelt-settings.ts';
 import { readMongoUrl } from './mongo-url.ts';
 import { Secrets } from './secrets.ts';
 import { type Environment, SettingReader } from './setting-reader.ts';
+import { readTrustedProxies } from './trusted-proxies.ts';
 
 /** Every setting. `.env.example` and the README describe them. */
 export const SETTINGS = [
@@ -30,6 +32,8 @@ export const SETTINGS = [
   'PUBLIC_URL',
   'HOST',
   'PORT',
+  'TRUST_PROXY',
+  'RATE_LIMITS',
   'LOG_LEVEL',
   'DATA_DIR',
   'MONGOD_BINARY',
@@ -70,6 +74,10 @@ export interface Config {
   /** The cost is bcrypt's: the work is 2 to its power. */
   readonly passwords: { readonly bcryptCost: number };
   readonly mail: MailConfig;
+  /** Off: no limits and no lock-out, for load tests. */
+  readonly rateLimits: boolean;
+  /** The proxies whose X-Forwarded-For is believed: how many, or their addresses. Absent: none. */
+  readonly trustProxy?: TrustedProxies;
   readonly logging: {
     readonly level: LogLevel;
     /** For people rather than for machines. */
@@ -123,6 +131,7 @@ export function parseConfig(
   };
   const production = runEnvironment === 'production';
   const { mail, smtpUrl } = readMail(reader, { production, ...server, warnings });
+  const trustProxy = readTrustedProxies(reader);
   const config: Config = {
     environment: runEnvironment,
     server,
@@ -136,6 +145,8 @@ export function parseConfig(
       }),
     },
     mail,
+    rateLimits: readRateLimits(reader, warnings),
+    ...(trustProxy !== undefined && { trustProxy }),
     logging: {
       level: reader.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
       pretty: runEnvironment === 'development',
@@ -172,6 +183,15 @@ function readDatabase(reader: SettingReader): { database: Config['database']; mo
     return { database: { ...database, address: reading.address }, mongoUrl };
   reader.fault('MONGO_URL', reading.fault);
   return { database };
+}
+
+function readRateLimits(reader: SettingReader, warnings: string[]): boolean {
+  const on = reader.choice('RATE_LIMITS', ['on', 'off'], 'on') === 'on';
+  if (!on)
+    warnings.push(
+      'RATE_LIMITS is off: passwords can be guessed without end, and anybody can fill the database.',
+    );
+  return on;
 }
 
 function readLifetimes(

@@ -78,6 +78,12 @@ const FASTIFY_ERRORS: Record<string, { kind: ErrorKind; code: string; detail: st
 };
 
 /** Headers that come with a status, for the document. */
+const RETRY_AFTER = {
+  'Retry-After': Type.Integer({
+    description: 'Seconds until trying again makes sense.',
+    examples: [2],
+  }),
+};
 const STATUS_HEADERS: Record<number, object> = {
   401: {
     'WWW-Authenticate': Type.String({
@@ -85,12 +91,8 @@ const STATUS_HEADERS: Record<number, object> = {
       examples: ['Bearer realm="tenantry"'],
     }),
   },
-  503: {
-    'Retry-After': Type.Integer({
-      description: 'Seconds until trying again makes sense.',
-      examples: [2],
-    }),
-  },
+  429: RETRY_AFTER,
+  503: RETRY_AFTER,
 };
 
 /** Turns every error into problem details. Anything unknown is a bug: logged with its stack, answered without it. */

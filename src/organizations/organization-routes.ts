@@ -26,7 +26,7 @@ export const publicOrganizationRoutes: FastifyPluginAsyncTypebox<{ services: Ser
   app.post(
     '/org/create',
     {
-      config: { idempotent: true },
+      config: { idempotent: true, rateLimit: ['signup'] },
       schema: {
         operationId: 'createOrganization',
         tags: ['Organizations'],
@@ -38,7 +38,7 @@ export const publicOrganizationRoutes: FastifyPluginAsyncTypebox<{ services: Ser
         body: SignUpBody,
         response: {
           201: CreatedOrganization,
-          ...problemResponses(400, 409, 413, 415, 422),
+          ...problemResponses(400, 409, 413, 415, 422, 429),
         },
       },
     },

@@ -71,8 +71,8 @@ export class OrganizationService {
    * @param client - where the request comes from
    * @param id - the new organization's id, if the caller has to know it beforehand
    * @throws InvalidFieldError, PasswordTooCommonError (of a new account's password), OrganizationNameTakenError,
-   *   CollectionNameTakenError, ConfusableNameError, EmailTakenError, CapacityReachedError, PasswordQueueFullError;
-   *   nothing is left behind after any of them
+   *   CollectionNameTakenError, ConfusableNameError, EmailTakenError, CapacityReachedError, PasswordQueueFullError,
+   *   TooManyAttemptsError; nothing is left behind after any of them
    */
   async create(
     signUp: SignUp,

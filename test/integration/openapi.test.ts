@@ -19,7 +19,10 @@ interface Node {
 interface Operation extends Node {
   path: string;
   method: string;
-  responses: Record<string, { description: string; content?: Record<string, { schema: Node }> }>;
+  responses: Record<
+    string,
+    { description: string; content?: Record<string, { schema: Node }>; headers?: Node }
+  >;
 }
 
 let service: TestService;
@@ -154,11 +157,26 @@ describe('the document', () => {
       if (Array.isArray(security) && security.length > 0) expected.push('401', '403');
       if (/create|update|delete/.test(path)) expected.push('409');
       if (/get|update|delete|login/.test(path)) expected.push('404');
+      if (/create|login|refresh/.test(path)) expected.push('429');
       const listed = Object.keys(responses);
       if (path === '/health/live') expected.splice(expected.indexOf('503'), 1);
       expect.soft(listed, `${method} ${path}`).toEqual(expect.arrayContaining(expected));
       expect.soft(listed.filter((status) => status.startsWith('2'))).toHaveLength(1);
     }
+  });
+
+  test('documents the headers of limited routes on every answer, and when to come back', () => {
+    const limited = operations.filter(({ responses }) => '429' in responses);
+    expect(limited.length).toBeGreaterThanOrEqual(3);
+    for (const { responses } of limited) {
+      for (const { headers } of Object.values(responses))
+        expect(headers).toMatchObject({
+          'RateLimit-Policy': { schema: { type: 'string' } },
+          RateLimit: { schema: { type: 'string' } },
+        });
+      expect(responses[429]?.headers).toHaveProperty('Retry-After');
+    }
+    expect(operationAt('post', '/admin/logout').responses[204]).not.toHaveProperty('headers');
   });
 
   test('answers problems as problem details', () => {

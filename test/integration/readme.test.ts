@@ -40,7 +40,7 @@ function shape(value: unknown, key = ''): unknown {
 }
 
 test("the README's walk gives the README's answers", async () => {
-  await using service = await startTestService();
+  await using service = await startTestService({ settings: { rateLimits: true } });
   const url = await service.app.listen({ host: '127.0.0.1', port: 0 });
   const directory = await mkdtemp(join(tmpdir(), 'tenantry-readme-'));
   try {

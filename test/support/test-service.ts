@@ -6,6 +6,7 @@ import { inject } from 'vitest';
 import { buildApp } from '../../src/app.ts';
 import type { Clock } from '../../src/clock.ts';
 import { createMongoClient } from '../../src/database/mongo-client.ts';
+import type { TrustedProxies } from '../../src/http/proxies.ts';
 import {
   createServices,
   type ServiceSettings,
@@ -58,6 +59,8 @@ export interface TestServiceOptions extends Partial<ServiceSources> {
   start?: boolean;
   /** What the services see of the client, for example through `interceptCalls`. */
   clientView?: (client: MongoClient) => MongoClient;
+  /** The proxies that are trusted; by default none. */
+  trustProxy?: TrustedProxies;
   /** Where the services log; by default nowhere. */
   logger?: pino.Logger;
 }
@@ -76,6 +79,8 @@ export function testSettings(database: string): ServiceSettings {
     idleTtlSeconds: 7 * 24 * 3_600,
     bcryptCost: 4,
     publicUrl: 'https://tenantry.example',
+    // Of no use to most tests, which have one address and little time.
+    rateLimits: false,
   };
 }
 
@@ -93,6 +98,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   const undeclared: string[] = [];
   const app = await buildApp(services, {
     logger,
+    ...(options.trustProxy !== undefined && { trustProxy: options.trustProxy }),
     onUndeclaredStatus: (route, status) => undeclared.push(`${route} answered ${status}`),
   });
   if (options.start !== false) await services.start();

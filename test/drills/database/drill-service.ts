@@ -77,6 +77,7 @@ export class DrillService implements AsyncDisposable {
       idleTtlSeconds: 30 * 24 * 3_600,
       bcryptCost,
       publicUrl: 'https://tenantry.example',
+      rateLimits: false,
     };
     const services = createServices(client, settings, logger, sources);
     const app = await buildApp(services, { logger });

@@ -39,6 +39,7 @@ const services = createServices(
     idleTtlSeconds: 30 * 24 * 3_600,
     bcryptCost: 4,
     publicUrl: 'https://tenantry.example',
+    rateLimits: false,
   },
   logger,
   { faults: trigger.faults },

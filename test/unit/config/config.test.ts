@@ -34,6 +34,7 @@ describe('settings', () => {
         from: { name: 'Tenantry', address: 'no-reply@localhost' },
         publicUrl: 'http://127.0.0.1:8000',
       },
+      rateLimits: true,
       logging: { level: 'info', pretty: true },
       dataDir: './data',
       embedded: { dataDir: './data' },
@@ -68,6 +69,8 @@ describe('settings', () => {
       PUBLIC_URL: 'https://acme.example/tenantry/',
       HOST: '0.0.0.0',
       PORT: '0',
+      TRUST_PROXY: '2',
+      RATE_LIMITS: 'on',
       LOG_LEVEL: 'warn',
       DATA_DIR: '/var/lib/tenantry',
       MONGOD_BINARY: '/usr/bin/mongod',
@@ -98,6 +101,8 @@ describe('settings', () => {
         from: { name: 'Acme Inc.', address: 'no-reply@acme.example' },
         publicUrl: 'https://acme.example/tenantry',
       },
+      rateLimits: true,
+      trustProxy: 2,
       logging: { level: 'warn', pretty: false },
       dataDir: '/var/lib/tenantry',
       embedded: {
@@ -185,6 +190,8 @@ describe('faults', () => {
     PUBLIC_URL: 'acme.example',
     HOST: 'http://localhost',
     PORT: '80x',
+    TRUST_PROXY: 'true',
+    RATE_LIMITS: 'false',
     LOG_LEVEL: 'loud',
   };
 
@@ -195,7 +202,7 @@ describe('faults', () => {
     );
     for (const name of Object.keys(everything))
       expect(error?.message).toContain(`\n  ${name} must `);
-    expect(error?.message).toMatch(/^Cannot start: 21 settings to mend/);
+    expect(error?.message).toMatch(/^Cannot start: 23 settings to mend/);
     expect(error?.message).not.toContain('hunter2');
   });
 

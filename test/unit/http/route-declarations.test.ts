@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest';
 import type { AccessService } from '../../../src/access/access-service.ts';
 import { addCaller, requireCaller } from '../../../src/http/authentication.ts';
 import { addDeclaredResponses } from '../../../src/http/declared-responses.ts';
+import { addLimitReports, addRateLimits } from '../../../src/rate-limits/rate-limit-plugin.ts';
+import type { RouteLimits } from '../../../src/rate-limits/route-limits.ts';
 
 const handler = async () => ({ ok: true });
 const response: Record<number, object> = {
@@ -47,5 +49,25 @@ describe('permissions', () => {
     expect(() => app.route(route)).toThrow('GET /x is authenticated and declares no permission');
     const allowed = { ...route, config: { permission: 'org:read' as const } };
     expect(() => app.route(allowed)).not.toThrow();
+  });
+});
+
+describe('rate limits', () => {
+  test('a limited route that does not declare 429 is refused at start', () => {
+    const app = Fastify();
+    addLimitReports(app);
+    // Never called: the refusal is at start.
+    addRateLimits(app, {} as RouteLimits);
+    const config = { rateLimit: ['signup'] as const };
+    const route: RouteOptions = {
+      method: 'POST',
+      url: '/x',
+      config,
+      schema: { response },
+      handler,
+    };
+    expect(() => app.route(route)).toThrow('POST /x is limited and does not declare 429');
+    const declared = { response: { ...response, 429: { type: 'object' } } };
+    expect(() => app.route({ ...route, schema: declared })).not.toThrow();
   });
 });
