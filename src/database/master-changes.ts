@@ -111,7 +111,8 @@ export class MasterChanges implements AsyncDisposable {
     if (change.operationType === 'update') {
       const { updatedFields = {}, removedFields = [] } = change.updateDescription;
       const fields = [...Object.keys(updatedFields), ...(removedFields ?? [])];
-      if (fields.every((field) => unimportant.includes(field))) return;
+      // None are named when an array only got shorter.
+      if (fields.length > 0 && fields.every((field) => unimportant.includes(field))) return;
     }
     onChange([change.documentKey._id]);
   }
