@@ -8,6 +8,7 @@ import { ADMINS, AdminStore } from './admins/admin-store.ts';
 import { CredentialCheck } from './admins/credential-check.ts';
 import { LoginService } from './admins/login-service.ts';
 import { PasswordHasher } from './admins/password-hasher.ts';
+import { Reauthentication } from './admins/reauthentication.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { ensureIndexes } from './database/collections.ts';
 import { MasterChanges } from './database/master-changes.ts';
@@ -24,6 +25,11 @@ import type { Mailer } from './mail/mailer.ts';
 import { MemberChanges } from './members/member-changes.ts';
 import { MemberService } from './members/member-service.ts';
 import { MEMBERSHIPS, MembershipStore } from './members/membership-store.ts';
+import { MfaService } from './mfa/mfa-service.ts';
+import { RecoveryCodes } from './mfa/recovery-codes.ts';
+import { SecondFactorCheck } from './mfa/second-factor-check.ts';
+import { SecondFactorStore } from './mfa/second-factor-store.ts';
+import { TotpSecrets } from './mfa/totp-secrets.ts';
 import { OrganizationService } from './organizations/organization-service.ts';
 import { OrganizationUpdateService } from './organizations/organization-update-service.ts';
 import { collectionReference } from './registry/organization-document.ts';
@@ -64,6 +70,9 @@ const RECONCILIATION_INTERVAL_MS = 10 * 60 * 1_000;
 const LAST_USE_INTERVAL_MS = 60 * 1_000;
 /** What may change of a document without a change of who may do what. */
 const UNIMPORTANT_FIELDS = ['last_used_at', 'last_organization_id', 'membership_version'];
+
+/** What authenticator apps show as the origin of a code. */
+const TOTP_ISSUER = 'Tenantry';
 
 /** What the services are built from. */
 export interface ServiceSettings {
@@ -134,8 +143,20 @@ export function createServices(
   const collections = new TenantCollections(client, settings.masterDatabase);
   const accountRemoval = new AccountRemoval({ admins, memberships, sessions: sessionStore });
   const passwords = new PasswordHasher({ cost: settings.bcryptCost });
-  const credentials = new CredentialCheck({ admins, passwords });
   const mailTasks = new MailTasks({ mailer, logger });
+  const mfaParts = {
+    factors: new SecondFactorStore(master),
+    secrets: new TotpSecrets({ keys }),
+    recoveryCodes: new RecoveryCodes({ keys }),
+    ...{ clock, ids },
+  };
+  const secondFactors = new SecondFactorCheck({ ...mfaParts, logger });
+  const credentials = new CredentialCheck({ admins, passwords, secondFactors });
+  const reauthentication = new Reauthentication({ admins, credentials });
+  const mfa = new MfaService({
+    ...mfaParts,
+    ...{ admins, sessions: sessionStore, reauthentication, issuer: TOTP_ISSUER },
+  });
   const budget = new CollectionBudget({ client, registry, clock, limit: settings.maxCollections });
 
   const lifecycle = {
@@ -240,6 +261,7 @@ export function createServices(
     logins,
     sessions,
     accessTokens,
+    mfa,
     idempotency,
     mailTasks,
     recovery,

@@ -43,7 +43,9 @@ export const loginRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = as
         summary: 'Sign in',
         description:
           'Gives an access token for one organization, and a refresh token. Takes JSON, or the form of the OAuth 2.0 ' +
-          'password grant. The answer to a wrong address and to a wrong password is the same.',
+          'password grant. The answer to a wrong address and to a wrong password is the same. After the right password, an ' +
+          'account with a second factor is asked for its `code` with 401 `mfa_required`; a wrong or used one is 401 ' +
+          '`invalid_code`.',
         body: {
           content: {
             'application/json': { schema: LoginBody },
@@ -175,9 +177,13 @@ export const adminRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = as
 };
 
 function credentialsOf(body: Static<typeof LoginBody> | Static<typeof LoginForm>): Credentials {
-  const { password, organization_name } = body;
+  const { password, organization_name, code } = body;
   const email = 'email' in body ? body.email : body.username;
-  return { email, password, ...(organization_name !== undefined && { organization_name }) };
+  return {
+    ...{ email, password },
+    ...(organization_name !== undefined && { organization_name }),
+    ...(code !== undefined && { code }),
+  };
 }
 
 function signInView({ tokens, admin, chosen, choices }: SignIn): Static<typeof SignedIn> {

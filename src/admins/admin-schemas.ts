@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { listOf } from '../http/pagination.ts';
 import { Email, nullableString, ObjectIdString, Timestamp } from '../http/schemas.ts';
+import { OptionalMfaCode } from '../mfa/mfa-code-schemas.ts';
 import { NewPassword, OrganizationNameString } from '../organizations/organization-schemas.ts';
 import { RoleName } from '../roles/role-schemas.ts';
 
@@ -11,10 +12,10 @@ const Password = Type.String({
   examples: ['correct horse battery staple'],
 });
 
-const Code = Type.String({
-  maxLength: 64,
-  description: 'A two-factor code. Only looked at for accounts with a second factor.',
-  examples: ['123456'],
+/** Asked for again before what one signs in with is changed. */
+export const CurrentPassword = Type.String({
+  ...Password,
+  description: 'Yours: an access token alone may not change what you sign in with.',
 });
 
 export const LoginBody = Type.Object(
@@ -27,7 +28,7 @@ export const LoginBody = Type.Object(
         description: 'Where to sign in; by default where you were last.',
       }),
     ),
-    code: Type.Optional(Code),
+    code: Type.Optional(OptionalMfaCode),
   },
   { additionalProperties: false },
 );
@@ -48,7 +49,7 @@ export const LoginForm = Type.Object(
     client_id: Type.Optional(Unused),
     client_secret: Type.Optional(Unused),
     organization_name: Type.Optional(OrganizationNameString),
-    code: Type.Optional(Code),
+    code: Type.Optional(OptionalMfaCode),
   },
   { additionalProperties: false },
 );

@@ -1,3 +1,4 @@
+import type { SecondFactorCheck } from '../mfa/second-factor-check.ts';
 import type { SessionClient } from '../sessions/session-store.ts';
 import type { AdminDocument } from './admin-document.ts';
 import { normalizeEmail } from './admin-document.ts';
@@ -9,6 +10,14 @@ import { type PasswordHasher, PasswordQueueFullError } from './password-hasher.t
 export interface Proof {
   email: string;
   password: string;
+  /** Of an authenticator app, or a recovery code; means nothing for an account without a second factor. */
+  code?: string;
+}
+
+interface CredentialCheckDeps {
+  admins: AdminStore;
+  passwords: PasswordHasher;
+  secondFactors: SecondFactorCheck;
 }
 
 /**
@@ -17,9 +26,9 @@ export interface Proof {
  * what holds for the others.
  */
 export class CredentialCheck {
-  readonly #deps: { admins: AdminStore; passwords: PasswordHasher };
+  readonly #deps: CredentialCheckDeps;
 
-  constructor(deps: { admins: AdminStore; passwords: PasswordHasher }) {
+  constructor(deps: CredentialCheckDeps) {
     this.#deps = deps;
   }
 
@@ -27,13 +36,15 @@ export class CredentialCheck {
    * Takes the same time and gives the same answer whether the account exists or not (OWASP ASVS 6.3.8).
    *
    * @param _client - where the request comes from
-   * @throws InvalidCredentialsError, PasswordQueueFullError
+   * @throws InvalidCredentialsError, PasswordQueueFullError; MfaRequiredError and InvalidCodeError only after the right
+   *   password
    */
   async verify(proof: Proof, _client: SessionClient): Promise<AdminDocument> {
     const { admins, passwords } = this.#deps;
     const admin = await admins.findByEmail(normalizeEmail(proof.email));
     const verified = await passwords.verify(proof.password, admin?.password);
     if (admin === null || !verified) throw new InvalidCredentialsError();
+    await this.#deps.secondFactors.prove(admin, proof.code);
     await this.#upgradeHash(admin, proof.password);
     return admin;
   }

@@ -20,6 +20,10 @@ export interface Api {
   loginByForm(fields: Record<string, string>): Reply;
   refresh(token: unknown, options?: RequestOptions): Reply;
   logout(options?: RequestOptions): Reply;
+  beginTotp(body: unknown, options?: RequestOptions): Reply;
+  confirmTotp(body: unknown, options?: RequestOptions): Reply;
+  removeTotp(body: unknown, options?: RequestOptions): Reply;
+  replaceRecoveryCodes(body: unknown, options?: RequestOptions): Reply;
 }
 
 /** @param service - one or several instances on one database; with several, requests go round */
@@ -56,6 +60,12 @@ export function apiOf(...services: [{ app: FastifyInstance }, ...{ app: FastifyI
     refresh: (token, options) =>
       send('POST', '/admin/refresh', withBody({ refresh_token: token }, options)),
     logout: (options) => send('POST', '/admin/logout', withBody(undefined, options)),
+    beginTotp: (body, options) => send('POST', '/admin/mfa/totp', withBody(body, options)),
+    confirmTotp: (body, options) =>
+      send('POST', '/admin/mfa/totp/confirm', withBody(body, options)),
+    removeTotp: (body, options) => send('DELETE', '/admin/mfa/totp', withBody(body, options)),
+    replaceRecoveryCodes: (body, options) =>
+      send('POST', '/admin/mfa/recovery-codes', withBody(body, options)),
   };
 }
 
