@@ -75,7 +75,7 @@ export class MfaService {
     client: SessionClient,
   ): Promise<BegunEnrolment> {
     const { secrets, factors, clock, ids, issuer } = this.#deps;
-    if ((await this.#adminOf(caller)).totp !== undefined) throw new MfaAlreadyEnabledError();
+    await this.#assertNoFactor(caller);
     const admin = await this.#provenWithoutFactor(caller, password, client);
     const secret = secrets.generate();
     const pending: PendingTotpDocument = {
@@ -106,15 +106,18 @@ export class MfaService {
       throw new InvalidFieldError('/code', 'must be the six digits of the app');
     const now = clock.now();
     const pending = await factors.takeAttempt(caller.adminId, { now, most: ENROLMENT_ATTEMPTS });
-    if (pending === null) throw await this.#whyNothingIsPending(caller);
-    const opened = secrets.open(pending.secret, caller.adminId);
-    if (opened === undefined) throw new MfaNotBegunError();
+    if (pending === null) await this.#assertNoFactor(caller);
+    const opened = pending && secrets.open(pending.secret, caller.adminId);
+    if (!pending || !opened) throw new MfaNotBegunError();
     const step = stepOfCode(opened.secret, code, now);
     if (step === undefined) throw new InvalidCodeFieldError();
     const codes = this.#deps.recoveryCodes.generate();
     const factor = this.#factorOf(caller.adminId, pending, { step, codes, now });
-    if (!(await factors.enable(caller.adminId, factor, this.#deps.ids.objectId())))
-      throw await this.#whyNothingIsPending(caller);
+    if (!(await factors.enable(caller.adminId, factor, this.#deps.ids.objectId()))) {
+      await this.#assertNoFactor(caller);
+      // Another beginning was faster: the code is of a secret that has been replaced.
+      throw new InvalidCodeFieldError();
+    }
     if (endOthers) await this.#endOtherSessions(caller);
     return codes;
   }
@@ -154,10 +157,8 @@ export class MfaService {
     if (endOthers) await this.#endOtherSessions(caller);
   }
 
-  /** Another confirmation may have been faster, or a second beginning may have replaced the enrolment. */
-  async #whyNothingIsPending(caller: MemberCaller): Promise<Error> {
-    const { totp } = await this.#adminOf(caller);
-    return totp === undefined ? new MfaNotBegunError() : new MfaAlreadyEnabledError();
+  async #assertNoFactor(caller: MemberCaller): Promise<void> {
+    if ((await this.#adminOf(caller)).totp !== undefined) throw new MfaAlreadyEnabledError();
   }
 
   async #provenWithoutFactor(caller: MemberCaller, password: string, client: SessionClient) {
