@@ -220,6 +220,40 @@ describe('several at once', () => {
     }
   });
 
+  // The look-ups: three to authenticate, then the account, again for its address, and by it.
+  test.each([
+    ['findOne', 4],
+    ['findOne', 5],
+    ['findOne', 6],
+    ['updateOne', 1],
+  ])('a beginning that is overtaken by a confirmation at %s %i begins nothing', async (at, nth) => {
+    const ada = await signUpAndIn(service);
+    const options = bearer(ada.tokens);
+    const body = { current_password: ada.signUp.password };
+    const begun = expectStatus(await api.beginTotp(body, options), 200).json();
+    const app = new Authenticator(begun.otpauth_uri, service.clock);
+    let left = nth;
+    const around: AroundCall = async (call, method) => {
+      if (method === at) {
+        left -= 1;
+        if (left === 0) expectStatus(await api.confirmTotp({ code: app.code() }, options), 200);
+      }
+      return call();
+    };
+    await using late = await startTestService({
+      database: service.settings.masterDatabase,
+      clock: service.clock,
+      clientView: (client) => interceptCalls(client, around),
+      start: false,
+    });
+    expectProblem(await apiOf(late).beginTotp(body, options), 409, 'mfa_already_enabled');
+    expect(left).toBeLessThanOrEqual(0);
+    const admin = await service.db.collection('admins').findOne({ email: ada.signUp.email });
+    expect(admin).not.toHaveProperty('totp_pending');
+    service.clock.advance(STEP_MS);
+    expectStatus(await login({ ...ada, app, recoveryCodes: [] }, app.code()), 200);
+  });
+
   test('removing with each recovery code: the factor is gone, and nobody fails badly', async () => {
     const ada = await enrolled(service, api);
     const { password: current_password } = ada.signUp;
