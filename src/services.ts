@@ -182,7 +182,8 @@ export function createServices(
   });
   const logins = new LoginService({ admins, memberships, registry, sessions, credentials });
   const accounts = new AccountService({
-    ...{ admins, memberships, registry, sessions: sessionStore, credentials, passwords, clock },
+    ...{ admins, memberships, registry, sessions: sessionStore, reauthentication },
+    ...{ passwords, clock },
   });
   const roles = new RoleService({
     ...{ roles: roleStore, clock, ids },

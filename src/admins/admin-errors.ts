@@ -22,16 +22,6 @@ export class CredentialsChangedError extends AppError {
   }
 }
 
-/** The password of somebody who is signed in is wrong. Not a 401, which would say that the access token is. */
-export class WrongPasswordError extends AppError {
-  constructor(cause?: unknown) {
-    super('invalid', 'wrong_password', 'current_password: is wrong', {
-      cause,
-      errors: [{ path: '/current_password', message: 'is wrong' }],
-    });
-  }
-}
-
 /** E-mail or password is wrong; which one is not said. */
 export class InvalidCredentialsError extends AppError {
   constructor() {

@@ -7,6 +7,7 @@ import { clientOf } from '../http/client.ts';
 import { ListQuery, listView, pageRequestOf } from '../http/pagination.ts';
 import { problemResponses } from '../http/problem-details.ts';
 import { MissingBodyError } from '../http/validation-problem.ts';
+import { mfaStatusOf } from '../mfa/mfa-service.ts';
 import type { Services } from '../services.ts';
 import type { Account } from './account-service.ts';
 import {
@@ -125,7 +126,8 @@ export const adminRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = as
         operationId: 'changeMe',
         tags: ['Admins'],
         summary: 'Change your name or your password',
-        description: 'A new password needs the present one, and ends your other sessions.',
+        description:
+          'A new password needs the present one, and a `code` if you have a second factor. It ends your other sessions.',
         body: MeBody,
         response: { 200: Me, ...problemResponses(400, 401, 403, 404, 413, 415, 422) },
       },
@@ -199,6 +201,7 @@ function meView({ admin, ...choice }: Account, { permissions }: MemberCaller): S
   return {
     ...{ id: admin._id.toHexString(), email: admin.email, name: admin.name },
     created_at: admin.created_at.toISOString(),
+    mfa: mfaStatusOf(admin),
     organization: choiceView(choice),
     permissions: [...permissions],
   };

@@ -119,6 +119,13 @@ export const Me = Type.Object(
     email: Email,
     name: PersonName,
     created_at: Timestamp,
+    mfa: Type.Object(
+      {
+        totp: Type.Boolean({ description: 'Whether signing in takes a code.', examples: [true] }),
+        recovery_codes_left: Type.Integer({ minimum: 0, maximum: 10, examples: [10] }),
+      },
+      { description: 'Your second factor.' },
+    ),
     organization: OrganizationChoice,
     permissions: Type.Array(Type.String({ examples: ['member:read'] }), {
       description: 'What the token may do in its organization.',
@@ -141,6 +148,7 @@ export const MeBody = Type.Object(
     current_password: Type.Optional(
       Type.String({ ...Password, description: 'Needed to change the password.' }),
     ),
+    code: Type.Optional(OptionalMfaCode),
   },
   { additionalProperties: false, minProperties: 1 },
 );

@@ -1,4 +1,5 @@
 import type { ObjectId } from 'mongodb';
+import { InvalidFieldError } from '../errors.ts';
 import {
   InvalidCodeError,
   InvalidCodeFieldError,
@@ -8,7 +9,7 @@ import {
 import { InvalidTokenError } from '../sessions/session-errors.ts';
 import type { SessionClient } from '../sessions/session-store.ts';
 import type { AdminDocument } from './admin-document.ts';
-import { InvalidCredentialsError, WrongPasswordError } from './admin-errors.ts';
+import { InvalidCredentialsError } from './admin-errors.ts';
 import type { AdminStore } from './admin-store.ts';
 import type { CredentialCheck } from './credential-check.ts';
 
@@ -34,7 +35,7 @@ export class Reauthentication {
    * token is at fault, and should be refreshed.
    *
    * @returns the account, as it was when it was checked
-   * @throws WrongPasswordError, MfaRequiredFieldError, InvalidCodeFieldError, InvalidTokenError (the account is gone),
+   * @throws InvalidFieldError, MfaRequiredFieldError, InvalidCodeFieldError, InvalidTokenError (the account is gone),
    *   PasswordQueueFullError
    */
   async prove(adminId: ObjectId, proof: RenewedProof, client: SessionClient) {
@@ -42,7 +43,7 @@ export class Reauthentication {
     if (admin === null) throw new InvalidTokenError();
     const verified = await this.#verify(admin.email, proof, client);
     // The address changed hands between the two look-ups: the password proves somebody else.
-    if (!verified._id.equals(adminId)) throw new WrongPasswordError();
+    if (!verified._id.equals(adminId)) throw wrongPassword();
     return verified;
   }
 
@@ -55,10 +56,14 @@ export class Reauthentication {
       const proof = { email, password, ...(code !== undefined && { code }) };
       return await this.#deps.credentials.verify(proof, client);
     } catch (error) {
-      if (error instanceof InvalidCredentialsError) throw new WrongPasswordError(error);
+      if (error instanceof InvalidCredentialsError) throw wrongPassword();
       if (error instanceof MfaRequiredError) throw new MfaRequiredFieldError(error);
       if (error instanceof InvalidCodeError) throw new InvalidCodeFieldError(error);
       throw error;
     }
   }
+}
+
+function wrongPassword(): InvalidFieldError {
+  return new InvalidFieldError('/current_password', 'is wrong');
 }

@@ -15,7 +15,7 @@ import {
 const REFUSALS = [400, 401, 403, 409, 413, 415, 422] as const;
 
 const REAUTHENTICATION =
-  'A wrong password is 422 `wrong_password`, a wrong or used code 422 `invalid_code`: 401 would be about the access token.';
+  'A wrong password is 422 `validation_failed`, a wrong or used code 422 `invalid_code`: 401 would be about the access token.';
 
 /** The second factor of the person who is signed in. */
 export const mfaRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (

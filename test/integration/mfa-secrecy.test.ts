@@ -63,6 +63,7 @@ test('neither the database, nor the log, nor any other answer holds a secret or 
   await sent(api.login({ email, password, code: `${codes[1]}x` }));
   await sent(api.create({ ...ada.signUp, code: codes[2] }));
   await sent(api.get(undefined, options));
+  await sent(api.me(options));
   await sent(api.update({ email, code: codes[3] }, options));
   await sent(api.removeTotp({ current_password: password, code: `${codes[4]}\0` }, options));
   await sent(api.removeTotp({ current_password: 'wrong', code: codes[4] }, options));

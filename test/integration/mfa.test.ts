@@ -1,6 +1,5 @@
 import { ObjectId } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { mfaStatusOf } from '../../src/mfa/mfa-service.ts';
 import { type Api, apiOf, bearer, expectProblem } from '../support/api.ts';
 import { Authenticator, enrolled, STEP_MS } from '../support/authenticator.ts';
 import { changingNothing, contradictions } from '../support/database-truth.ts';
@@ -26,9 +25,8 @@ afterAll(async () => {
   await service[Symbol.asyncDispose]();
 });
 
-async function statusOf({ signUp }: SignedUp) {
-  const admin = await service.db.collection('admins').findOne({ email: signUp.email });
-  return mfaStatusOf({ totp: admin?.totp });
+async function statusOf(person: SignedUp) {
+  return expectStatus(await api.me(bearer(person.tokens)), 200).json().mfa;
 }
 
 /** Begins an enrolment and gives the app that goes with it. */
@@ -91,7 +89,7 @@ describe('beginning', () => {
     const ada = await signUpAndIn(service);
     await changingNothing(service.db, async () => {
       const refused = await api.beginTotp({ current_password: 'wrong' }, bearer(ada.tokens));
-      const problem = expectProblem(refused, 422, 'wrong_password');
+      const problem = expectProblem(refused, 422, 'validation_failed');
       expect(problem.errors).toEqual([{ path: '/current_password', message: 'is wrong' }]);
       expectProblem(await api.beginTotp({}, bearer(ada.tokens)), 422, 'validation_failed');
       const { password } = ada.signUp;
@@ -190,7 +188,7 @@ describe('removing, and renewing the recovery codes', () => {
       const code = ada.app.code();
       await changingNothing(service.db, async () => {
         for (const [body, errorCode] of [
-          [{ current_password: 'wrong', code }, 'wrong_password'],
+          [{ current_password: 'wrong', code }, 'validation_failed'],
           [{ current_password, code: ada.app.wrongCode() }, 'invalid_code'],
           [{ current_password, code: ada.app.code(-1) }, 'invalid_code'],
           [{ current_password, code: 'x' }, 'validation_failed'],
@@ -277,6 +275,51 @@ describe('signing up with an account that has a factor', () => {
     expectStatus(await api.create({ ...signUp, code: '123456' }), 201);
     const { email, password } = signUp;
     expectStatus(await api.login({ email, password, code: 'anything at all' }), 200);
+  });
+});
+
+describe('a new password', () => {
+  test('takes a code beside the present one, if there is a factor', async () => {
+    const ada = await enrolled(service, api);
+    const { email, password: current_password } = ada.signUp;
+    const change = { password: 'another battery staple', current_password };
+    const options = bearer(ada.tokens);
+    const code = ada.app.code();
+    await changingNothing(service.db, async () => {
+      for (const [body, errorCode, path] of [
+        [change, 'mfa_required', '/code'],
+        [{ ...change, code: '' }, 'mfa_required', '/code'],
+        [{ ...change, code: ada.app.wrongCode() }, 'invalid_code', '/code'],
+        [{ ...change, current_password: 'wrong', code }, 'validation_failed', '/current_password'],
+      ] as const) {
+        const problem = expectProblem(await api.changeMe(body, options), 422, errorCode);
+        expect(problem.errors?.map((error) => error.path)).toEqual([path]);
+      }
+    });
+    const changed = expectStatus(await api.changeMe({ ...change, code }, options), 200).json();
+    expect(changed.mfa).toEqual({ totp: true, recovery_codes_left: 10 });
+    const login = { email, password: change.password };
+    expectProblem(await api.login({ ...login, code }), 401, 'invalid_code');
+    expectStatus(await api.login({ ...login, code: ada.recoveryCodes[0] }), 200);
+  });
+
+  test('is the only change that takes one', async () => {
+    const ada = await enrolled(service, api);
+    await changingNothing(service.db, async () => {
+      const change = { name: 'Ada', code: ada.app.code() };
+      const refused = await api.changeMe(change, bearer(ada.tokens));
+      const problem = expectProblem(refused, 422, 'validation_failed');
+      expect(problem.errors).toEqual([
+        { path: '/code', message: 'is only needed with a new password' },
+      ]);
+    });
+  });
+
+  test('takes none otherwise', async () => {
+    const ada = await signUpAndIn(service);
+    const { password: current_password } = ada.signUp;
+    const change = { password: 'another battery staple', current_password, code: '123456' };
+    expectStatus(await api.changeMe(change, bearer(ada.tokens)), 200);
   });
 });
 
