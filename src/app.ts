@@ -19,6 +19,7 @@ import { addValidation } from './http/validation.ts';
 import { addIdempotency } from './idempotency/idempotency-plugin.ts';
 import { jwksRoutes } from './keys/jwks-routes.ts';
 import { memberRoutes } from './members/member-routes.ts';
+import { mfaRoutes } from './mfa/mfa-routes.ts';
 import {
   organizationRoutes,
   publicOrganizationRoutes,
@@ -104,6 +105,7 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     await scope.register(roleRoutes, { services });
     await scope.register(adminRoutes, { services });
     await scope.register(sessionRoutes, { services });
+    await scope.register(mfaRoutes, { services });
   });
   await app.register(refusals);
   return app;

@@ -8,6 +8,7 @@ import { ADMINS, AdminStore } from './admins/admin-store.ts';
 import { CredentialCheck } from './admins/credential-check.ts';
 import { LoginService } from './admins/login-service.ts';
 import { PasswordHasher, PasswordQueueFullError } from './admins/password-hasher.ts';
+import { Reauthentication } from './admins/reauthentication.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { ensureIndexes } from './database/collections.ts';
 import { MasterChanges } from './database/master-changes.ts';
@@ -24,6 +25,11 @@ import type { Mailer } from './mail/mailer.ts';
 import { MemberChanges } from './members/member-changes.ts';
 import { MemberService } from './members/member-service.ts';
 import { MEMBERSHIPS, MembershipStore } from './members/membership-store.ts';
+import { MfaService } from './mfa/mfa-service.ts';
+import { RecoveryCodes } from './mfa/recovery-codes.ts';
+import { SecondFactorCheck } from './mfa/second-factor-check.ts';
+import { SecondFactorStore } from './mfa/second-factor-store.ts';
+import { TotpSecrets } from './mfa/totp-secrets.ts';
 import { OrganizationService } from './organizations/organization-service.ts';
 import { OrganizationUpdateService } from './organizations/organization-update-service.ts';
 import { GuessLimits } from './rate-limits/guess-limits.ts';
@@ -78,6 +84,9 @@ const UNIMPORTANT_FIELDS = [
 ];
 /** So many sign-ins to one account from one address may wait for each other. */
 const MOST_SIGN_INS_WAITING = 100;
+
+/** What authenticator apps show as the origin of a code. */
+const TOTP_ISSUER = 'Tenantry';
 
 /** What the services are built from. */
 export interface ServiceSettings {
@@ -162,8 +171,20 @@ export function createServices(
       tooMany: () => new PasswordQueueFullError(),
     }),
   });
-  const credentials = new CredentialCheck({ admins, passwords, guesses });
   const mailTasks = new MailTasks({ mailer, logger });
+  const mfaParts = {
+    factors: new SecondFactorStore(master),
+    secrets: new TotpSecrets({ keys }),
+    recoveryCodes: new RecoveryCodes({ keys }),
+    ...{ clock, ids },
+  };
+  const secondFactors = new SecondFactorCheck({ ...mfaParts, logger });
+  const credentials = new CredentialCheck({ admins, passwords, secondFactors, guesses });
+  const reauthentication = new Reauthentication({ admins, credentials });
+  const mfa = new MfaService({
+    ...mfaParts,
+    ...{ admins, sessions: sessionStore, reauthentication, issuer: TOTP_ISSUER },
+  });
   const budget = new CollectionBudget({ client, registry, clock, limit: settings.maxCollections });
 
   const lifecycle = {
@@ -189,7 +210,8 @@ export function createServices(
   });
   const logins = new LoginService({ admins, memberships, registry, sessions, credentials });
   const accounts = new AccountService({
-    ...{ admins, memberships, registry, sessions: sessionStore, credentials, passwords, clock },
+    ...{ admins, memberships, registry, sessions: sessionStore, reauthentication },
+    ...{ passwords, clock },
   });
   const roles = new RoleService({
     ...{ roles: roleStore, clock, ids },
@@ -268,6 +290,7 @@ export function createServices(
     logins,
     sessions,
     accessTokens,
+    mfa,
     idempotency,
     mailTasks,
     routeLimits,

@@ -9,17 +9,18 @@ import { InvalidTokenError } from '../sessions/session-errors.ts';
 import type { SessionClient, SessionStore } from '../sessions/session-store.ts';
 import { assertVisibleText } from '../visible-text.ts';
 import type { AdminDocument } from './admin-document.ts';
-import { InvalidCredentialsError } from './admin-errors.ts';
 import type { AdminStore } from './admin-store.ts';
-import type { CredentialCheck } from './credential-check.ts';
 import type { OrganizationChoice } from './login-service.ts';
 import type { PasswordHasher } from './password-hasher.ts';
+import type { Reauthentication } from './reauthentication.ts';
 
 /** A person's changes of their own account; what is absent stays as it is. */
 export interface AccountChange {
   name?: string | null;
   password?: string;
   current_password?: string;
+  /** Of the second factor, if there is one: needed with a new password. */
+  code?: string;
 }
 
 /** A person, and where they are signed in. */
@@ -32,7 +33,7 @@ interface AccountServiceDeps {
   memberships: MembershipStore;
   registry: RegistryStore;
   sessions: SessionStore;
-  credentials: CredentialCheck;
+  reauthentication: Reauthentication;
   passwords: PasswordHasher;
   clock: Clock;
 }
@@ -75,9 +76,10 @@ export class AccountService {
   }
 
   /**
-   * Changes name and password. A new password needs the present one, and ends the person's other sessions.
+   * Changes name and password. A new password needs the present one, and a code if there is a second factor; it ends the
+   * person's other sessions.
    *
-   * @throws InvalidFieldError, InvalidCredentialsError, InvalidTokenError
+   * @throws InvalidFieldError, MfaRequiredFieldError, InvalidCodeFieldError, InvalidTokenError
    */
   async change(
     caller: MemberCaller,
@@ -87,8 +89,7 @@ export class AccountService {
     const { admins, clock } = this.#deps;
     const name = change.name === undefined ? undefined : nameOf(change.name);
     if (change.password !== undefined) await this.#changePassword(caller, change, client);
-    else if (change.current_password !== undefined)
-      throw new InvalidFieldError('/current_password', 'is only needed with a new password');
+    else assertNoProof(change);
     if (name !== undefined && (await admins.setName(caller.adminId, name, clock.now())) === null)
       throw new InvalidTokenError();
     return this.get(caller);
@@ -96,36 +97,26 @@ export class AccountService {
 
   async #changePassword(
     { adminId, sessionId }: MemberCaller,
-    { password = '', current_password }: AccountChange,
+    { password = '', current_password, code }: AccountChange,
     client: SessionClient,
   ): Promise<void> {
-    const { admins, credentials, passwords, sessions, clock } = this.#deps;
+    const { admins, reauthentication, passwords, sessions, clock } = this.#deps;
     if (current_password === undefined)
       throw new InvalidFieldError('/current_password', 'is required to change the password');
-    const admin = await admins.findById(adminId);
-    if (admin === null) throw new InvalidTokenError();
-    await this.#proveIn(credentials, admin, current_password, client);
+    const proof = { current_password, ...(code !== undefined && { code }) };
+    await reauthentication.prove(adminId, proof, client);
     const hash = await passwords.hash(password);
     if (!(await admins.changeCredentials(adminId, { password: hash }, clock.now())))
       throw new InvalidTokenError();
     await sessions.endOthers(adminId, sessionId);
   }
+}
 
-  /** A wrong present password is a mistake in the form, and no reason for a client to throw its tokens away. */
-  async #proveIn(
-    credentials: CredentialCheck,
-    { email }: AdminDocument,
-    password: string,
-    client: SessionClient,
-  ): Promise<void> {
-    try {
-      await credentials.verify({ email, password }, client);
-    } catch (error) {
-      if (error instanceof InvalidCredentialsError)
-        throw new InvalidFieldError('/current_password', 'is wrong');
-      throw error;
-    }
-  }
+/** @throws InvalidFieldError when something is proven that nothing is changed with */
+function assertNoProof({ current_password, code }: AccountChange): void {
+  for (const [field, value] of Object.entries({ current_password, code }))
+    if (value !== undefined)
+      throw new InvalidFieldError(`/${field}`, 'is only needed with a new password');
 }
 
 /** @throws InvalidFieldError when it is blank, or holds characters that make it look like another one */

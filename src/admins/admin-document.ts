@@ -1,4 +1,5 @@
 import type { ObjectId } from 'mongodb';
+import type { PendingTotpDocument, TotpDocument } from '../mfa/totp-document.ts';
 import type { StoredPassword } from '../registry/organization-document.ts';
 
 /** A person who administers one or more organizations. */
@@ -22,6 +23,10 @@ export interface AdminDocument {
   known_networks?: { network: string; proved_at: Date }[];
   /** Where the next login goes unless it names an organization. */
   last_organization_id: ObjectId | null;
+  /** The second factor, if there is one. */
+  totp?: TotpDocument;
+  /** A second factor that waits for its first code. */
+  totp_pending?: PendingTotpDocument;
   created_at: Date;
   updated_at: Date;
 }

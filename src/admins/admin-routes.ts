@@ -7,6 +7,7 @@ import { clientOf } from '../http/client.ts';
 import { ListQuery, listView, pageRequestOf } from '../http/pagination.ts';
 import { problemResponses } from '../http/problem-details.ts';
 import { MissingBodyError } from '../http/validation-problem.ts';
+import { mfaStatusOf } from '../mfa/mfa-service.ts';
 import type { Services } from '../services.ts';
 import type { Account } from './account-service.ts';
 import {
@@ -44,9 +45,10 @@ export const loginRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = as
         summary: 'Sign in',
         description:
           'Gives an access token for one organization, and a refresh token. Takes JSON, or the form of the OAuth 2.0 ' +
-          'password grant. The answer to a wrong address and to a wrong password is the same. After 10 failures on an ' +
-          'account it answers 429, for up to 15 minutes; from another address, and from one that was used before, ' +
-          'signing in still works.',
+          'password grant. The answer to a wrong address and to a wrong password is the same. After the right password, an ' +
+          'account with a second factor is asked for its `code` with 401 `mfa_required`; a wrong or used one is 401 ' +
+          '`invalid_code`. After 10 failures on an account it answers 429, for up to 15 minutes; from another address, ' +
+          'and from one that was used before, signing in still works.',
         body: {
           content: {
             'application/json': { schema: LoginBody },
@@ -127,7 +129,8 @@ export const adminRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = as
         operationId: 'changeMe',
         tags: ['Admins'],
         summary: 'Change your name or your password',
-        description: 'A new password needs the present one, and ends your other sessions.',
+        description:
+          'A new password needs the present one, and a `code` if you have a second factor. It ends your other sessions.',
         body: MeBody,
         response: { 200: Me, ...problemResponses(400, 401, 403, 404, 413, 415, 422, 429) },
       },
@@ -179,9 +182,13 @@ export const adminRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = as
 };
 
 function credentialsOf(body: Static<typeof LoginBody> | Static<typeof LoginForm>): Credentials {
-  const { password, organization_name } = body;
+  const { password, organization_name, code } = body;
   const email = 'email' in body ? body.email : body.username;
-  return { email, password, ...(organization_name !== undefined && { organization_name }) };
+  return {
+    ...{ email, password },
+    ...(organization_name !== undefined && { organization_name }),
+    ...(code !== undefined && { code }),
+  };
 }
 
 function signInView({ tokens, admin, chosen, choices }: SignIn): Static<typeof SignedIn> {
@@ -197,6 +204,7 @@ function meView({ admin, ...choice }: Account, { permissions }: MemberCaller): S
   return {
     ...{ id: admin._id.toHexString(), email: admin.email, name: admin.name },
     created_at: admin.created_at.toISOString(),
+    mfa: mfaStatusOf(admin),
     organization: choiceView(choice),
     permissions: [...permissions],
   };

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { listOf } from '../http/pagination.ts';
 import { Email, nullableString, ObjectIdString, Timestamp } from '../http/schemas.ts';
+import { OptionalMfaCode } from '../mfa/mfa-code-schemas.ts';
 import { NewPassword, OrganizationNameString } from '../organizations/organization-schemas.ts';
 import { RoleName } from '../roles/role-schemas.ts';
 
@@ -11,10 +12,10 @@ const Password = Type.String({
   examples: ['correct horse battery staple'],
 });
 
-const Code = Type.String({
-  maxLength: 64,
-  description: 'A two-factor code. Only looked at for accounts with a second factor.',
-  examples: ['123456'],
+/** Asked for again before what one signs in with is changed. */
+export const CurrentPassword = Type.String({
+  ...Password,
+  description: 'Yours: an access token alone may not change what you sign in with.',
 });
 
 export const LoginBody = Type.Object(
@@ -27,7 +28,7 @@ export const LoginBody = Type.Object(
         description: 'Where to sign in; by default where you were last.',
       }),
     ),
-    code: Type.Optional(Code),
+    code: Type.Optional(OptionalMfaCode),
   },
   { additionalProperties: false },
 );
@@ -48,7 +49,7 @@ export const LoginForm = Type.Object(
     client_id: Type.Optional(Unused),
     client_secret: Type.Optional(Unused),
     organization_name: Type.Optional(OrganizationNameString),
-    code: Type.Optional(Code),
+    code: Type.Optional(OptionalMfaCode),
   },
   { additionalProperties: false },
 );
@@ -118,6 +119,13 @@ export const Me = Type.Object(
     email: Email,
     name: PersonName,
     created_at: Timestamp,
+    mfa: Type.Object(
+      {
+        totp: Type.Boolean({ description: 'Whether signing in takes a code.', examples: [true] }),
+        recovery_codes_left: Type.Integer({ minimum: 0, maximum: 10, examples: [10] }),
+      },
+      { description: 'Your second factor.' },
+    ),
     organization: OrganizationChoice,
     permissions: Type.Array(Type.String({ examples: ['member:read'] }), {
       description: 'What the token may do in its organization.',
@@ -140,6 +148,7 @@ export const MeBody = Type.Object(
     current_password: Type.Optional(
       Type.String({ ...Password, description: 'Needed to change the password.' }),
     ),
+    code: Type.Optional(OptionalMfaCode),
   },
   { additionalProperties: false, minProperties: 1 },
 );

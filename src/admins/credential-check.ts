@@ -1,3 +1,5 @@
+import { InvalidCodeError } from '../mfa/mfa-errors.ts';
+import type { SecondFactorCheck } from '../mfa/second-factor-check.ts';
 import type { GuessLimits } from '../rate-limits/guess-limits.ts';
 import type { SessionClient } from '../sessions/session-store.ts';
 import type { AdminDocument } from './admin-document.ts';
@@ -10,11 +12,14 @@ import { type PasswordHasher, PasswordQueueFullError } from './password-hasher.t
 export interface Proof {
   email: string;
   password: string;
+  /** Of an authenticator app, or a recovery code; means nothing for an account without a second factor. */
+  code?: string;
 }
 
 interface CredentialCheckDeps {
   admins: AdminStore;
   passwords: PasswordHasher;
+  secondFactors: SecondFactorCheck;
   guesses: GuessLimits;
 }
 
@@ -34,7 +39,8 @@ export class CredentialCheck {
    * Takes the same time and gives the same answer whether the account exists or not (OWASP ASVS 6.3.8).
    *
    * @param client - where the request comes from, by which failures are counted
-   * @throws InvalidCredentialsError, PasswordQueueFullError, TooManyAttemptsError
+   * @throws InvalidCredentialsError, PasswordQueueFullError, TooManyAttemptsError; MfaRequiredError and InvalidCodeError
+   *   only after the right password
    */
   verify(proof: Proof, client: SessionClient): Promise<AdminDocument> {
     const email = normalizeEmail(proof.email);
@@ -50,6 +56,7 @@ export class CredentialCheck {
     const admin = await admins.findByEmail(proof.email);
     const verified = await passwords.verify(proof.password, admin?.password);
     if (admin === null || !verified) throw new InvalidCredentialsError();
+    await this.#deps.secondFactors.prove(admin, proof.code);
     await this.#upgradeHash(admin, proof.password);
     return admin;
   }
@@ -67,7 +74,7 @@ export class CredentialCheck {
   }
 }
 
-/** Everything else says nothing about what was sent: the queue was full, the database away. */
+/** Everything else says nothing about what was sent: no code was, the queue was full, the database away. */
 function isWrongGuess(error: unknown): boolean {
-  return error instanceof InvalidCredentialsError;
+  return error instanceof InvalidCredentialsError || error instanceof InvalidCodeError;
 }

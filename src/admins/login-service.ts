@@ -18,6 +18,8 @@ export interface Credentials {
   email: string;
   password: string;
   organization_name?: string;
+  /** Of a second factor. */
+  code?: string;
 }
 
 /** An organization a person may sign in to. */
@@ -56,8 +58,8 @@ export class LoginService {
    *
    * Takes the same time and gives the same answer whether the account exists or not (OWASP ASVS 6.3.8).
    *
-   * @throws InvalidCredentialsError, OrganizationNotFoundError (not a member, or no such organization),
-   *   OrganizationSuspendedError, InvalidFieldError, PasswordQueueFullError, TooManyAttemptsError
+   * @throws InvalidCredentialsError, MfaRequiredError, InvalidCodeError, OrganizationNotFoundError (not a member, or no
+   *   such organization), OrganizationSuspendedError, InvalidFieldError, PasswordQueueFullError, TooManyAttemptsError
    */
   async login(credentials: Credentials, client: SessionClient): Promise<SignIn> {
     const wanted =

@@ -92,10 +92,13 @@ export class IdempotencyService {
     return { ...attempt, earlierSubjectIds };
   }
 
-  /** Keeps an answer that repeating the request would give again; forgets one that only says "not now". */
+  /**
+   * Keeps an answer that repeating the request would give again; forgets one that only says "not now", and one that asks
+   * for a further proof, which makes another body of the same request.
+   */
   async end(attempt: IdempotentAttempt, answer: StoredAnswer): Promise<void> {
     const { store } = this.#deps;
-    const passing = answer.status >= 500 || answer.status === 429;
+    const passing = answer.status >= 500 || answer.status === 429 || answer.status === 401;
     if (passing) await store.release(attempt.keyId, attempt.attemptId);
     else await store.complete(attempt.keyId, attempt.attemptId, answer);
   }

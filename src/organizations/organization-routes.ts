@@ -33,12 +33,13 @@ export const publicOrganizationRoutes: FastifyPluginAsyncTypebox<{ services: Ser
         summary: 'Create an organization',
         description:
           'Signs up: creates the organization, its collection and its owner, all of it or nothing. If `email` has an ' +
-          'account and `password` is right, that person becomes the owner of one more organization.',
+          'account and `password` is right, that person becomes the owner of one more organization; with a second factor, ' +
+          '`code` has to be right as well (401 `mfa_required`, `invalid_code`).',
         headers: idempotencyHeaders,
         body: SignUpBody,
         response: {
           201: CreatedOrganization,
-          ...problemResponses(400, 409, 413, 415, 422, 429),
+          ...problemResponses(400, 401, 409, 413, 415, 422, 429),
         },
       },
     },

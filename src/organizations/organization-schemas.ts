@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { Email, ObjectIdString, Timestamp } from '../http/schemas.ts';
+import { OptionalMfaCode } from '../mfa/mfa-code-schemas.ts';
 
 export const OrganizationNameString = Type.String({
   description:
@@ -53,7 +54,12 @@ const Identity = {
 };
 
 export const SignUpBody = Type.Object(
-  { organization_name: OrganizationNameString, email: Email, password: NewPassword },
+  {
+    organization_name: OrganizationNameString,
+    email: Email,
+    password: NewPassword,
+    code: Type.Optional(OptionalMfaCode),
+  },
   { additionalProperties: false },
 );
 

@@ -3,7 +3,7 @@ import type { Caller } from '../access/caller.ts';
 import { type AdminDocument, normalizeEmail } from '../admins/admin-document.ts';
 import { EmailTakenError, InvalidCredentialsError } from '../admins/admin-errors.ts';
 import type { AdminStore } from '../admins/admin-store.ts';
-import type { CredentialCheck } from '../admins/credential-check.ts';
+import type { CredentialCheck, Proof } from '../admins/credential-check.ts';
 import type { PasswordHasher } from '../admins/password-hasher.ts';
 import { assertAcceptablePassword } from '../admins/password-policy.ts';
 import type { Clock } from '../clock.ts';
@@ -29,6 +29,8 @@ export interface SignUp {
   organization_name: string;
   email: string;
   password: string;
+  /** Of the second factor of an account that exists. */
+  code?: string;
 }
 
 /** An organization and the account that owns it. */
@@ -71,8 +73,8 @@ export class OrganizationService {
    * @param client - where the request comes from
    * @param id - the new organization's id, if the caller has to know it beforehand
    * @throws InvalidFieldError, PasswordTooCommonError (of a new account's password), OrganizationNameTakenError,
-   *   CollectionNameTakenError, ConfusableNameError, EmailTakenError, CapacityReachedError, PasswordQueueFullError,
-   *   TooManyAttemptsError; nothing is left behind after any of them
+   *   CollectionNameTakenError, ConfusableNameError, EmailTakenError, MfaRequiredError, InvalidCodeError,
+   *   CapacityReachedError, PasswordQueueFullError, TooManyAttemptsError; nothing is left behind after any of them
    */
   async create(
     signUp: SignUp,
@@ -86,7 +88,7 @@ export class OrganizationService {
     await registry.assertNameFree(name);
     using _place = await budget.take();
     for (;;) {
-      const owner = await this.#ownerOf(email, signUp.password, name, client);
+      const owner = await this.#ownerOf({ ...signUp, email }, name, client);
       try {
         const organization = await creation.run({ id, name, database, owner });
         const ownerId = owner.kind === 'new' ? owner.admin._id : owner.adminId;
@@ -156,14 +158,14 @@ export class OrganizationService {
   }
 
   async #ownerOf(
-    email: string,
-    password: string,
+    proof: Proof,
     name: OrganizationName,
     client: SessionClient,
   ): Promise<NewOrganization['owner']> {
+    const { email, password } = proof;
     const { admins, passwords, clock, ids } = this.#deps;
     if ((await admins.findByEmail(email)) !== null) {
-      const adminId = await this.#existingOwner(email, password, client);
+      const adminId = await this.#existingOwner(proof, client);
       if (adminId !== null) return { kind: 'existing', adminId };
     }
     assertAcceptablePassword(password, { emails: [email], organizationNames: [name.display] });
@@ -182,16 +184,12 @@ export class OrganizationService {
   }
 
   /** @returns null when the account has been removed meanwhile */
-  async #existingOwner(
-    email: string,
-    password: string,
-    client: SessionClient,
-  ): Promise<ObjectId | null> {
+  async #existingOwner(proof: Proof, client: SessionClient): Promise<ObjectId | null> {
     try {
-      return (await this.#deps.credentials.verify({ email, password }, client))._id;
+      return (await this.#deps.credentials.verify(proof, client))._id;
     } catch (error) {
       if (!(error instanceof InvalidCredentialsError)) throw error;
-      if ((await this.#deps.admins.findByEmail(email)) === null) return null;
+      if ((await this.#deps.admins.findByEmail(proof.email)) === null) return null;
       throw new EmailTakenError(error);
     }
   }

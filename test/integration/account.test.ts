@@ -49,6 +49,7 @@ describe('one’s own account', () => {
         organization_name: acme.organization.organization_name,
         role: 'viewer',
       },
+      mfa: { totp: false, recovery_codes_left: 0 },
       permissions: ['org:read', 'member:read', 'record:read', 'usage:read'],
     });
   });

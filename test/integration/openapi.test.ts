@@ -1,7 +1,9 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
+import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Api, apiOf } from '../support/api.ts';
+import { type Api, apiOf, bearer } from '../support/api.ts';
+import { enrolled } from '../support/authenticator.ts';
 import {
   expectStatus,
   signUpAndIn,
@@ -78,6 +80,7 @@ describe('the document', () => {
       [
         'delete /admin/sessions',
         'delete /admin/sessions/{id}',
+        'delete /admin/mfa/totp',
         'delete /org/delete',
         'delete /org/members/{admin_id}',
         'delete /org/roles/{name}',
@@ -99,6 +102,9 @@ describe('the document', () => {
         'get /org/get',
         'post /admin/login',
         'post /admin/logout',
+        'post /admin/mfa/recovery-codes',
+        'post /admin/mfa/totp',
+        'post /admin/mfa/totp/confirm',
         'post /admin/refresh',
         'post /org/create',
         'put /org/update',
@@ -194,6 +200,10 @@ describe('the document', () => {
       ['put', '/org/update'],
       ['delete', '/org/delete'],
       ['post', '/admin/logout'],
+      ['post', '/admin/mfa/totp'],
+      ['post', '/admin/mfa/totp/confirm'],
+      ['delete', '/admin/mfa/totp'],
+      ['post', '/admin/mfa/recovery-codes'],
     ] as const)
       expect(operationAt(method, path).security).toEqual(both);
     expect(operationAt('get', '/org/get').security).toEqual([{}, ...both]);
@@ -225,6 +235,14 @@ describe('the answers', () => {
     return ajv.compile({ $ref: `document#/${pointer}` });
   }
 
+  type Answer = readonly [method: string, path: string, response: LightMyRequestResponse];
+
+  function expectAsDocumented([method, path, response]: Answer): void {
+    const validate = validatorOf(method, path, response.statusCode);
+    validate(response.json());
+    expect.soft(validate.errors, `${method} ${path} ${response.statusCode}`).toBeNull();
+  }
+
   test('are what the document says', async () => {
     const signingKeys = keySet(makeKey('ES256').privatePem, makeKey('EdDSA').privatePem);
     await using keyed = await startTestService({ settings: { signingKeys } });
@@ -253,11 +271,35 @@ describe('the answers', () => {
       ['delete', '/org/delete', await api.remove({ headers })],
       ['delete', '/org/delete', await api.remove({ headers })],
     ] as const;
-    for (const [method, path, response] of answers) {
-      const validate = validatorOf(method, path, response.statusCode);
-      validate(response.json());
-      expect.soft(validate.errors, `${method} ${path} ${response.statusCode}`).toBeNull();
-    }
+    for (const answer of answers) expectAsDocumented(answer);
+  });
+
+  test('about a second factor are what the document says', async () => {
+    const ada = await signUpAndIn(service);
+    const bob = await enrolled(service, api);
+    const [first, second] = bob.recoveryCodes;
+    const { password: current_password } = bob.signUp;
+    const [asAda, asBob] = [bearer(ada.tokens), bearer(bob.tokens)];
+    const totp = '/admin/mfa/totp';
+    const recovery = '/admin/mfa/recovery-codes';
+    const signUp = someSignUp({ email: bob.signUp.email, password: current_password });
+    const answers = [
+      ['post', '/admin/login', await api.login(bob.signUp)],
+      ['post', '/org/create', await api.create(signUp)],
+      ['post', totp, await api.beginTotp({ current_password }, asAda)],
+      ['post', totp, await api.beginTotp({ current_password }, asBob)],
+      ['post', totp, await api.beginTotp({ current_password: 'wrong' }, asAda)],
+      ['post', `${totp}/confirm`, await api.confirmTotp({ code: '1' }, asAda)],
+      ['post', `${totp}/confirm`, await api.confirmTotp({ code: '123456' }, asBob)],
+      ['post', recovery, await api.replaceRecoveryCodes({ current_password, code: first }, asBob)],
+      ['post', recovery, await api.replaceRecoveryCodes({ current_password, code: second }, asBob)],
+      ['delete', totp, await api.removeTotp({ current_password, code: first }, asAda)],
+      ['delete', totp, await api.removeTotp({ current_password, code: first }, {})],
+    ] as const;
+    expect(answers.map(([, , { statusCode }]) => statusCode)).toEqual([
+      401, 401, 200, 409, 422, 422, 409, 200, 422, 409, 401,
+    ]);
+    for (const answer of answers) expectAsDocumented(answer);
   });
 });
 

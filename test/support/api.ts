@@ -20,12 +20,22 @@ export interface Api {
   loginByForm(fields: Record<string, string>): Reply;
   refresh(token: unknown, options?: RequestOptions): Reply;
   logout(options?: RequestOptions): Reply;
+  me(options?: RequestOptions): Reply;
+  changeMe(body: unknown, options?: RequestOptions): Reply;
+  beginTotp(body: unknown, options?: RequestOptions): Reply;
+  confirmTotp(body: unknown, options?: RequestOptions): Reply;
+  removeTotp(body: unknown, options?: RequestOptions): Reply;
+  replaceRecoveryCodes(body: unknown, options?: RequestOptions): Reply;
 }
 
 /** @param service - one or several instances on one database; with several, requests go round */
 export function apiOf(...services: [{ app: FastifyInstance }, ...{ app: FastifyInstance }[]]): Api {
   let sent = 0;
-  const send = (method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, rest: InjectOptions) => {
+  const send = (
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+    url: string,
+    rest: InjectOptions,
+  ) => {
     const { app } = services[sent++ % services.length] ?? services[0];
     return app.inject({ method, url, ...rest });
   };
@@ -56,6 +66,14 @@ export function apiOf(...services: [{ app: FastifyInstance }, ...{ app: FastifyI
     refresh: (token, options) =>
       send('POST', '/admin/refresh', withBody({ refresh_token: token }, options)),
     logout: (options) => send('POST', '/admin/logout', withBody(undefined, options)),
+    me: (options) => send('GET', '/admin/me', withBody(undefined, options)),
+    changeMe: (body, options) => send('PATCH', '/admin/me', withBody(body, options)),
+    beginTotp: (body, options) => send('POST', '/admin/mfa/totp', withBody(body, options)),
+    confirmTotp: (body, options) =>
+      send('POST', '/admin/mfa/totp/confirm', withBody(body, options)),
+    removeTotp: (body, options) => send('DELETE', '/admin/mfa/totp', withBody(body, options)),
+    replaceRecoveryCodes: (body, options) =>
+      send('POST', '/admin/mfa/recovery-codes', withBody(body, options)),
   };
 }
 

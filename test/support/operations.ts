@@ -16,9 +16,11 @@ export const SUSPICIOUS = {
 export interface Field {
   required?: true;
   /** JSON types it takes; a string alone by default. */
-  types?: ('string' | 'object' | 'null')[];
+  types?: ('string' | 'object' | 'null' | 'boolean')[];
   /** Texts it takes although they look suspicious. */
   accepts?: (keyof typeof SUSPICIOUS)[];
+  /** It is only compared with what is known, however blank it is. */
+  compared?: true;
 }
 
 /** An operation with a body, and what it takes: lists of bad input are made from these. */
@@ -34,15 +36,22 @@ export interface Operation {
 /** A secret is any text that can be stored. */
 const SECRET: Field = { accepts: ['control', 'bidi', 'line', 'unassigned'] };
 
+/** A secret that proves who somebody is. */
+const PROOF: Field = { ...SECRET, compared: true };
+
+/** A two-factor code, in which white space does not matter. */
+const CODE: Field = { accepts: ['line'], required: true };
+
 export const OPERATIONS: Record<string, Operation> = {
   create: {
     method: 'POST',
     url: '/org/create',
-    valid: () => someSignUp(),
+    valid: () => ({ ...someSignUp(), code: '123456' }),
     fields: {
       organization_name: { required: true },
       email: { required: true },
       password: { ...SECRET, required: true },
+      code: PROOF,
     },
   },
   update: {
@@ -84,16 +93,52 @@ export const OPERATIONS: Record<string, Operation> = {
     }),
     fields: {
       email: { required: true },
-      password: { ...SECRET, required: true },
+      password: { ...PROOF, required: true },
       organization_name: {},
-      code: SECRET,
+      code: PROOF,
     },
   },
   refresh: {
     method: 'POST',
     url: '/admin/refresh',
     valid: () => ({ refresh_token: 'not a token' }),
-    fields: { refresh_token: { ...SECRET, required: true } },
+    fields: { refresh_token: { ...PROOF, required: true } },
+  },
+  'begin TOTP': {
+    method: 'POST',
+    url: '/admin/mfa/totp',
+    authenticated: true,
+    valid: () => ({ current_password: 'not the password, so that nothing is begun' }),
+    fields: { current_password: { ...PROOF, required: true } },
+  },
+  'confirm TOTP': {
+    method: 'POST',
+    url: '/admin/mfa/totp/confirm',
+    authenticated: true,
+    valid: () => ({ code: '123456', end_other_sessions: true }),
+    fields: { code: CODE, end_other_sessions: { types: ['boolean'] } },
+  },
+  'remove TOTP': {
+    method: 'DELETE',
+    url: '/admin/mfa/totp',
+    authenticated: true,
+    valid: ({ signUp }) => ({
+      current_password: signUp.password,
+      code: '123456',
+      end_other_sessions: true,
+    }),
+    fields: {
+      current_password: { ...PROOF, required: true },
+      code: CODE,
+      end_other_sessions: { types: ['boolean'] },
+    },
+  },
+  'replace recovery codes': {
+    method: 'POST',
+    url: '/admin/mfa/recovery-codes',
+    authenticated: true,
+    valid: ({ signUp }) => ({ current_password: signUp.password, code: '123456' }),
+    fields: { current_password: { ...PROOF, required: true }, code: CODE },
   },
 };
 
