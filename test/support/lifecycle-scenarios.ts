@@ -102,8 +102,8 @@ export const updateOfEverything: Scenario = {
   instants: at(
     'update:reserved',
     'update:credentials-changed',
-    'update:sessions-ended',
     'update:collection-renamed',
+    'update:sessions-ended',
     'update:committed',
   ),
   prepare: (by) => {

@@ -78,6 +78,7 @@ export class OrganizationUpdate {
       await this.#undo(organization, operation);
       throw error;
     }
+    await this.#endOtherSessions(claim, operation);
     const committed = await registry.finish(claim, this.#commit(operation.target));
     await faults('update:committed');
     return committed;
@@ -133,15 +134,19 @@ export class OrganizationUpdate {
 
   async #changeCredentials(claim: OperationClaim, { _id, credentials }: UpdateOperation) {
     if (credentials === undefined) return;
-    const { registry, admins, sessions, clock, faults } = this.#deps;
+    const { registry, admins, clock, faults } = this.#deps;
     await registry.assertHeld(claim);
     if (!(await admins.applyChange(credentials, _id, clock.now())))
       throw new CredentialsChangedError();
     await faults('update:credentials-changed');
-    if (credentials.password !== undefined) {
-      await registry.assertHeld(claim);
-      await sessions.endOthers(credentials.admin_id, credentials.session_id);
-    }
+  }
+
+  /** Cannot be taken back, so it comes when the update cannot become impossible any more. */
+  async #endOtherSessions(claim: OperationClaim, { credentials }: UpdateOperation) {
+    if (credentials?.password === undefined) return;
+    const { registry, sessions, faults } = this.#deps;
+    await registry.assertHeld(claim);
+    await sessions.endOthers(credentials.admin_id, credentials.session_id);
     await faults('update:sessions-ended');
   }
 

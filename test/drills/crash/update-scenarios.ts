@@ -17,8 +17,8 @@ const RENAME_POINTS = once('update:reserved', 'update:collection-renamed', 'upda
 const UPDATE_POINTS = once(
   'update:reserved',
   'update:credentials-changed',
-  'update:sessions-ended',
   'update:collection-renamed',
+  'update:sessions-ended',
   'update:committed',
 );
 
