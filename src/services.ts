@@ -9,7 +9,8 @@ import { CredentialCheck } from './admins/credential-check.ts';
 import { LoginService } from './admins/login-service.ts';
 import { PasswordHasher } from './admins/password-hasher.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { ensureIndexes } from './database/collections.ts';
+import { Belongings } from './database/belongings.ts';
+import { ensureIndexes, type MasterCollection } from './database/collections.ts';
 import { MasterChanges } from './database/master-changes.ts';
 import { Readiness } from './health/readiness.ts';
 import { IdempotencyService } from './idempotency/idempotency-service.ts';
@@ -46,14 +47,14 @@ import { TenantCollection } from './tenants/tenant-collection.ts';
 import { TenantCollections } from './tenants/tenant-collections.ts';
 
 /** Every collection of the master database. */
-export const MASTER_COLLECTIONS = [
+export const MASTER_COLLECTIONS: readonly MasterCollection[] = [
   ORGANIZATIONS,
   ADMINS,
   MEMBERSHIPS,
   SESSIONS,
   ROLES,
   IDEMPOTENCY_KEYS,
-] as const;
+];
 
 /** How often this instance looks for operations that another one left unfinished. */
 const RECOVERY_INTERVAL_MS = 500;
@@ -132,7 +133,11 @@ export function createServices(
   const roleStore = new RoleStore(master, accessChanged);
   const idempotencyStore = new IdempotencyStore(master);
   const collections = new TenantCollections(client, settings.masterDatabase);
-  const accountRemoval = new AccountRemoval({ admins, memberships, sessions: sessionStore });
+  const belongings = new Belongings({
+    ...{ master, collections: MASTER_COLLECTIONS, changed: accessChanged },
+    owners: { organization: ORGANIZATIONS, admin: ADMINS },
+  });
+  const accountRemoval = new AccountRemoval({ admins, memberships, belongings });
   const passwords = new PasswordHasher({ cost: settings.bcryptCost });
   const credentials = new CredentialCheck({ admins, passwords });
   const mailTasks = new MailTasks({ mailer, logger });
@@ -141,14 +146,11 @@ export function createServices(
   const lifecycle = {
     ...{ registry, collections, admins, memberships, sessions: sessionStore },
     accounts: accountRemoval,
-    ...{ clock, ids, logger, faults, instanceId },
+    ...{ belongings, clock, ids, logger, faults, instanceId },
   };
   const creation = new OrganizationCreation(lifecycle);
   const update = new OrganizationUpdate(lifecycle);
-  const deletion = new OrganizationDeletion({
-    ...lifecycle,
-    erasers: [({ _id }) => idempotencyStore.eraseSubject(_id)],
-  });
+  const deletion = new OrganizationDeletion(lifecycle);
   const recovery = new Recovery({ registry, creation, update, deletion, logger, instanceId });
 
   const accessTokens = new AccessTokens({
@@ -187,17 +189,8 @@ export function createServices(
   const idempotency = new IdempotencyService({ store: idempotencyStore, ids, keys });
   const readiness = new Readiness({ client });
   const reconciliation = new Reconciliation({
-    ...{
-      registry,
-      collections,
-      update,
-      memberships,
-      admins,
-      accounts: accountRemoval,
-      clock,
-      logger,
-      tenantDatabase,
-    },
+    ...{ registry, collections, update, memberships, admins, accounts: accountRemoval },
+    ...{ belongings, clock, logger, tenantDatabase },
   });
   const recoveryTask = new RepeatingTask({
     name: 'recovery',

@@ -38,6 +38,11 @@ export const ORGANIZATIONS: MasterCollection = {
       partialFilterExpression: { 'operation.lease_expires_at': { $type: 'date' } },
     },
   ],
+  // An operation ends by itself, and knows what to do when the person is gone.
+  belongsTo: [
+    { field: 'operation.owner_admin_id', owner: 'admin', whenGone: 'keep' },
+    { field: 'operation.credentials.admin_id', owner: 'admin', whenGone: 'keep' },
+  ],
 };
 
 /** An organization being created is not there yet, one being deleted is not there any more. */

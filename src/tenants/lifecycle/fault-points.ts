@@ -17,6 +17,7 @@ export const FAULT_POINTS = [
   'delete:sessions-ended',
   'delete:account-removed',
   'delete:membership-removed',
+  'delete:belongings-erased',
   'delete:removed',
 ] as const;
 export type FaultPoint = (typeof FAULT_POINTS)[number];

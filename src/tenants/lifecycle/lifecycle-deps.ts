@@ -1,6 +1,7 @@
 import type { AccountRemoval } from '../../admins/account-removal.ts';
 import type { AdminStore } from '../../admins/admin-store.ts';
 import type { Clock } from '../../clock.ts';
+import type { Belongings } from '../../database/belongings.ts';
 import type { IdSource } from '../../ids.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { MembershipStore } from '../../members/membership-store.ts';
@@ -18,6 +19,7 @@ export interface LifecycleDeps {
   accounts: AccountRemoval;
   memberships: MembershipStore;
   sessions: SessionStore;
+  belongings: Belongings;
   clock: Clock;
   ids: IdSource;
   logger: Logger;
