@@ -27,6 +27,7 @@ import { MemberService } from './members/member-service.ts';
 import { MEMBERSHIPS, MembershipStore } from './members/membership-store.ts';
 import { OrganizationService } from './organizations/organization-service.ts';
 import { OrganizationUpdateService } from './organizations/organization-update-service.ts';
+import { OperationStore } from './registry/operation-store.ts';
 import { collectionReference } from './registry/organization-document.ts';
 import { ORGANIZATIONS, RegistryStore } from './registry/registry-store.ts';
 import { RepeatingTask } from './repeating-task.ts';
@@ -117,6 +118,7 @@ export function createServices(
   const { issuer, audience, refreshTtlSeconds, idleTtlSeconds, tenantDatabase } = settings;
 
   const registry = new RegistryStore(master);
+  const operations = new OperationStore(master);
   const admins = new AdminStore(master);
   const sessionAccess: AccessCache<SessionAccess> = new AccessCache({
     clock,
@@ -144,14 +146,14 @@ export function createServices(
   const budget = new CollectionBudget({ client, registry, clock, limit: settings.maxCollections });
 
   const lifecycle = {
-    ...{ registry, collections, admins, memberships, sessions: sessionStore },
+    ...{ registry, operations, collections, admins, memberships, sessions: sessionStore },
     accounts: accountRemoval,
     ...{ belongings, clock, ids, logger, faults, instanceId },
   };
   const creation = new OrganizationCreation(lifecycle);
   const update = new OrganizationUpdate(lifecycle);
   const deletion = new OrganizationDeletion(lifecycle);
-  const recovery = new Recovery({ registry, creation, update, deletion, logger, instanceId });
+  const recovery = new Recovery({ operations, creation, update, deletion, logger, instanceId });
 
   const accessTokens = new AccessTokens({
     keys: signingKeys ? { keys: signingKeys } : { secrets: [jwtSecret, ...jwtPreviousSecrets] },

@@ -1,13 +1,13 @@
 import type { Logger } from '../logging/logger.ts';
+import type { OperationStore } from '../registry/operation-store.ts';
 import type { OrganizationDocument } from '../registry/organization-document.ts';
 import { OperationLostError } from '../registry/registry-errors.ts';
-import type { RegistryStore } from '../registry/registry-store.ts';
 import type { OrganizationCreation } from './lifecycle/organization-creation.ts';
 import type { OrganizationDeletion } from './lifecycle/organization-deletion.ts';
 import type { OrganizationUpdate } from './lifecycle/organization-update.ts';
 
 interface RecoveryDeps {
-  registry: RegistryStore;
+  operations: OperationStore;
   creation: OrganizationCreation;
   update: OrganizationUpdate;
   deletion: OrganizationDeletion;
@@ -45,11 +45,11 @@ export class Recovery {
    * @throws DatabaseUnavailableError; an operation that fails is logged and left for the next time
    */
   async recoverExpired(): Promise<number> {
-    const { registry, instanceId } = this.#deps;
+    const { operations, instanceId } = this.#deps;
     const claimed = new Set<string>();
     let ended = 0;
     for (;;) {
-      const organization = await registry.claimExpired(instanceId);
+      const organization = await operations.claimExpired(instanceId);
       // One that comes back has failed and outlived its lease in this very round: leave it for the next.
       if (organization === null || claimed.has(organization._id.toHexString())) return ended;
       claimed.add(organization._id.toHexString());
@@ -59,7 +59,7 @@ export class Recovery {
 
   /** What is under way or stuck, longest without a renewal first. @param limit - at most so many */
   async operations(limit = 200): Promise<OperationStatus[]> {
-    const organizations = await this.#deps.registry.findOperations(limit);
+    const organizations = await this.#deps.operations.findOperations(limit);
     return organizations.flatMap(({ _id, organization_name, operation }) => {
       if (operation === undefined) return [];
       const { kind, owner, started_at, attempts } = operation;

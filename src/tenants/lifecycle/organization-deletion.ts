@@ -25,9 +25,9 @@ export class OrganizationDeletion {
    * @throws OperationLostError, DatabaseUnavailableError when recovery will finish the deletion
    */
   async run(seen: OrganizationDocument): Promise<boolean> {
-    const { registry, ids, instanceId } = this.#deps;
+    const { operations, ids, instanceId } = this.#deps;
     const operation = { _id: ids.objectId(), kind: 'delete' as const, owner: instanceId };
-    const begun = await registry.begin(seen, operation, { state: 'deleting' });
+    const begun = await operations.begin(seen, operation, { state: 'deleting' });
     if (begun === null) return false;
     await this.resume(begun);
     return true;
@@ -35,9 +35,9 @@ export class OrganizationDeletion {
 
   /** Carries a deletion that has begun to its end. Idempotent; for recovery as well. */
   async resume(organization: OrganizationDocument): Promise<void> {
-    const { registry, collections, sessions, belongings, faults, logger } = this.#deps;
+    const { operations, collections, sessions, belongings, faults, logger } = this.#deps;
     const claim = claimOf(organization);
-    using _lease = new OperationLease({ registry, claim, logger });
+    using _lease = new OperationLease({ operations, claim, logger });
     await faults('delete:marked');
     const reference = collectionReference(organization);
     if (reference !== undefined) await collections.drop(reference);
@@ -47,7 +47,7 @@ export class OrganizationDeletion {
     await this.#removeMembers(organization);
     await belongings.eraseOf('organization', organization._id, [MEMBERSHIPS]);
     await faults('delete:belongings-erased');
-    await registry.remove(claim);
+    await operations.remove(claim);
     await faults('delete:removed');
   }
 
