@@ -86,6 +86,19 @@ describe('a collection of somebody else', () => {
     },
   );
 
+  test.for(['update:reserved', 'update:credentials-changed'] as const)(
+    'undoes an update for good, also when it goes away before the instance goes on: %s',
+    async (point) => {
+      const attempt = await updateOfEverything.prepare(second);
+      const answer = await stopAt(first, { point }, attempt);
+      await foreignCollection(attempt.target);
+      await recover();
+      await cluster.db.dropCollection(attempt.target);
+      expectProblem(await answer(), 503, 'operation_interrupted');
+      expect(await gist(cluster.db)).toEqual(attempt.before);
+    },
+  );
+
   test('that comes after a rename is not in its way', async () => {
     const attempt = await updateOfEverything.prepare(second);
     await stopAt(first, { point: 'update:collection-renamed' }, attempt);
