@@ -99,6 +99,22 @@ describe('a collection of somebody else', () => {
     },
   );
 
+  test('keeps an update from going on, but not from being finished by another instance', async () => {
+    const attempt = await updateOfEverything.prepare(second);
+    const started = await first.stopper.during({ point: 'update:credentials-changed' }, () =>
+      attempt.act(first),
+    );
+    if (started.kind === 'ended') throw new Error('ended without it');
+    await foreignCollection(attempt.target);
+    // It has looked at its lease, and been told that it cannot move the collection: about to undo the update.
+    const refused = await started.goOn({ reply: 2 });
+    await cluster.db.dropCollection(attempt.target);
+    await recover();
+    if (refused.kind === 'ended') throw new Error('ended without it');
+    expectProblem(await refused.wakeUp(), 503, 'operation_interrupted');
+    await attempt.assertDone();
+  });
+
   test('that comes after a rename is not in its way', async () => {
     const attempt = await updateOfEverything.prepare(second);
     await stopAt(first, { point: 'update:collection-renamed' }, attempt);
