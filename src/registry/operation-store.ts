@@ -1,9 +1,10 @@
-import type { Collection, Db, Document, Filter, ObjectId, UpdateFilter, UUID } from 'mongodb';
+import type { Collection, Db, Document, ObjectId, UpdateFilter, UUID } from 'mongodb';
 import { masterCollection } from '../database/collections.ts';
 import { duplicateKeyField, retryTransient } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
 import { literal } from '../database/update-pipeline.ts';
 import { NameConflicts, type WantedNames } from './name-conflicts.ts';
+import { heldBy, type OperationClaim } from './operation-claim.ts';
 import { type OrganizationChange, unchanged } from './organization-change.ts';
 import type { OperationDocument, OrganizationDocument } from './organization-document.ts';
 import { OperationLostError } from './registry-errors.ts';
@@ -15,12 +16,10 @@ import { ORGANIZATIONS } from './registry-store.ts';
  */
 export const LEASE_MS = 2_000;
 
-/** The operation for which a registry document may be changed, and which of those that took it up may do so. */
-export interface OperationClaim {
-  organizationId: ObjectId;
-  operationId: ObjectId;
-  /** Counts how often the operation was taken up: not even the same instance holds two claims on it. */
-  attempt: number;
+/** An organization with an operation under way, and how long it has been, by the database's clock. */
+export interface OperationUnderWay {
+  organization: OrganizationDocument;
+  ageMs: number;
 }
 
 /** An operation as it is asked for; the database adds the times. */
@@ -164,13 +163,26 @@ export class OperationStore {
     );
   }
 
-  /** Organizations with an operation under way, longest first. */
-  findOperations(limit: number): Promise<OrganizationDocument[]> {
-    return this.#organizations
-      .find({ 'operation.lease_expires_at': { $type: 'date' } }, withinDeadline())
-      .sort({ 'operation.lease_expires_at': 1 })
-      .limit(limit)
-      .toArray();
+  /** Organizations with an operation under way, longest without a renewal first, and for how long it has been. */
+  findOperations(limit: number): Promise<OperationUnderWay[]> {
+    return retryTransient(() =>
+      this.#organizations
+        .aggregate<OperationUnderWay>(
+          [
+            { $match: { 'operation.lease_expires_at': { $type: 'date' } } },
+            { $sort: { 'operation.lease_expires_at': 1 } },
+            { $limit: limit },
+            {
+              $project: {
+                organization: '$$ROOT',
+                ageMs: { $subtract: ['$$NOW', '$operation.started_at'] },
+              },
+            },
+          ],
+          withinDeadline(),
+        )
+        .toArray(),
+    );
   }
 
   /** Whether the claim holds at this moment. For steps that act outside the registry. @throws OperationLostError */
@@ -208,14 +220,6 @@ export class OperationStore {
     );
     return found !== null;
   }
-}
-
-function heldBy(claim: OperationClaim): Filter<OrganizationDocument> {
-  return {
-    _id: claim.organizationId,
-    'operation._id': claim.operationId,
-    'operation.attempts': claim.attempt,
-  };
 }
 
 function ending({ $set, $unset }: OrganizationChange): UpdateFilter<OrganizationDocument> {

@@ -1,9 +1,6 @@
 import type { Logger } from '../../logging/logger.ts';
-import {
-  LEASE_MS,
-  type OperationClaim,
-  type OperationStore,
-} from '../../registry/operation-store.ts';
+import type { OperationClaim } from '../../registry/operation-claim.ts';
+import { LEASE_MS, type OperationStore } from '../../registry/operation-store.ts';
 
 /**
  * Keeps an operation's lease while this instance works on it, for steps that may take longer than the lease. Disposing

@@ -2,7 +2,7 @@ import type { ObjectId } from 'mongodb';
 import type { AdminDocument } from '../../admins/admin-document.ts';
 import { DatabaseUnavailableError } from '../../database/database-errors.ts';
 import { sharingPatience } from '../../database/deadline.ts';
-import type { OperationClaim } from '../../registry/operation-store.ts';
+import type { OperationClaim } from '../../registry/operation-claim.ts';
 import type { OrganizationDocument } from '../../registry/organization-document.ts';
 import { CollectionNameTakenError, OperationLostError } from '../../registry/registry-errors.ts';
 import { collectionNameOf } from '../collection-name.ts';

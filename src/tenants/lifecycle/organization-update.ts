@@ -1,5 +1,5 @@
 import { CredentialsChangedError, EmailTakenError } from '../../admins/admin-errors.ts';
-import type { OperationClaim } from '../../registry/operation-store.ts';
+import type { OperationClaim } from '../../registry/operation-claim.ts';
 import type { OrganizationChange } from '../../registry/organization-change.ts';
 import {
   type CollectionReference,
