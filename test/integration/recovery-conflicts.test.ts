@@ -7,6 +7,7 @@ import {
   type Attempt,
   createWithNewAccount,
   deletion,
+  rename,
   stopAt,
   updateOfEverything,
   updateWithoutMove,
@@ -111,6 +112,23 @@ describe('a collection of somebody else', () => {
     await cluster.db.dropCollection(attempt.target);
     await recover();
     if (refused.kind === 'ended') throw new Error('ended without it');
+    expectProblem(await refused.wakeUp(), 503, 'operation_interrupted');
+    await attempt.assertDone();
+  });
+
+  test('is not what is answered when another instance has finished the update since', async () => {
+    const attempt = await rename.prepare(second);
+    const reserved = await first.stopper.during({ point: 'update:reserved' }, () =>
+      attempt.act(first),
+    );
+    // It has seen that the name is free, and that its lease holds.
+    const free = reserved.kind === 'stopped' && (await reserved.goOn({ reply: 2 }));
+    await foreignCollection(attempt.target);
+    // It has been refused the name, and seen once more that its lease holds: about to free the name.
+    const refused = free && free.kind === 'stopped' && (await free.goOn({ reply: 2 }));
+    await cluster.db.dropCollection(attempt.target);
+    await recover();
+    if (!refused || refused.kind === 'ended') throw new Error('ended without it');
     expectProblem(await refused.wakeUp(), 503, 'operation_interrupted');
     await attempt.assertDone();
   });
