@@ -22,8 +22,8 @@ export default defineConfig({
         test: {
           name: 'standalone',
           ...integration,
-          // It starts a MongoDB of its own, whatever the project's is.
-          exclude: ['test/integration/embedded-mongod.test.ts'],
+          // They start a MongoDB of their own, whatever the project's is.
+          exclude: ['test/integration/embedded-mongod.test.ts', 'test/integration/stop.test.ts'],
           globalSetup: 'test/support/standalone.setup.ts',
         },
       },

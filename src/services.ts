@@ -10,7 +10,8 @@ import { LoginService } from './admins/login-service.ts';
 import { PasswordHasher, PasswordQueueFullError } from './admins/password-hasher.ts';
 import { Reauthentication } from './admins/reauthentication.ts';
 import { type Clock, systemClock } from './clock.ts';
-import { ensureIndexes } from './database/collections.ts';
+import { Belongings } from './database/belongings.ts';
+import { ensureIndexes, type MasterCollection } from './database/collections.ts';
 import { MasterChanges } from './database/master-changes.ts';
 import { Readiness } from './health/readiness.ts';
 import { IdempotencyService } from './idempotency/idempotency-service.ts';
@@ -38,6 +39,7 @@ import { LimitKeys } from './rate-limits/limit-keys.ts';
 import { RATE_LIMITS, RateLimitStore } from './rate-limits/rate-limit-store.ts';
 import { RouteLimits } from './rate-limits/route-limits.ts';
 import { Turns } from './rate-limits/turns.ts';
+import { OperationStore } from './registry/operation-store.ts';
 import { collectionReference } from './registry/organization-document.ts';
 import { ORGANIZATIONS, RegistryStore } from './registry/registry-store.ts';
 import { RepeatingTask } from './repeating-task.ts';
@@ -58,7 +60,7 @@ import { TenantCollection } from './tenants/tenant-collection.ts';
 import { TenantCollections } from './tenants/tenant-collections.ts';
 
 /** Every collection of the master database. */
-export const MASTER_COLLECTIONS = [
+export const MASTER_COLLECTIONS: readonly MasterCollection[] = [
   ORGANIZATIONS,
   ADMINS,
   MEMBERSHIPS,
@@ -66,7 +68,7 @@ export const MASTER_COLLECTIONS = [
   ROLES,
   IDEMPOTENCY_KEYS,
   RATE_LIMITS,
-] as const;
+];
 
 /** How often this instance looks for operations that another one left unfinished. */
 const RECOVERY_INTERVAL_MS = 500;
@@ -141,6 +143,7 @@ export function createServices(
   const { issuer, audience, refreshTtlSeconds, idleTtlSeconds, tenantDatabase } = settings;
 
   const registry = new RegistryStore(master);
+  const operations = new OperationStore(master);
   const admins = new AdminStore(master);
   const sessionAccess: AccessCache<SessionAccess> = new AccessCache({
     clock,
@@ -157,7 +160,11 @@ export function createServices(
   const roleStore = new RoleStore(master, accessChanged);
   const idempotencyStore = new IdempotencyStore(master);
   const collections = new TenantCollections(client, settings.masterDatabase);
-  const accountRemoval = new AccountRemoval({ admins, memberships, sessions: sessionStore });
+  const belongings = new Belongings({
+    ...{ master, collections: MASTER_COLLECTIONS, changed: accessChanged },
+    owners: { organization: ORGANIZATIONS, admin: ADMINS },
+  });
+  const accountRemoval = new AccountRemoval({ admins, memberships, belongings });
   const passwords = new PasswordHasher({ cost: settings.bcryptCost });
   const limiting = {
     ...{ store: new RateLimitStore(master), keys: new LimitKeys({ keys }), clock, ids },
@@ -188,17 +195,14 @@ export function createServices(
   const budget = new CollectionBudget({ client, registry, clock, limit: settings.maxCollections });
 
   const lifecycle = {
-    ...{ registry, collections, admins, memberships, sessions: sessionStore },
+    ...{ registry, operations, collections, admins, memberships, sessions: sessionStore },
     accounts: accountRemoval,
-    ...{ clock, ids, logger, faults, instanceId },
+    ...{ belongings, clock, ids, logger, faults, instanceId },
   };
   const creation = new OrganizationCreation(lifecycle);
   const update = new OrganizationUpdate(lifecycle);
-  const deletion = new OrganizationDeletion({
-    ...lifecycle,
-    erasers: [({ _id }) => idempotencyStore.eraseSubject(_id)],
-  });
-  const recovery = new Recovery({ registry, creation, update, deletion, logger, instanceId });
+  const deletion = new OrganizationDeletion(lifecycle);
+  const recovery = new Recovery({ operations, creation, update, deletion, logger, instanceId });
 
   const accessTokens = new AccessTokens({
     keys: signingKeys ? { keys: signingKeys } : { secrets: [jwtSecret, ...jwtPreviousSecrets] },
@@ -237,17 +241,8 @@ export function createServices(
   const idempotency = new IdempotencyService({ store: idempotencyStore, ids, keys });
   const readiness = new Readiness({ client });
   const reconciliation = new Reconciliation({
-    ...{
-      registry,
-      collections,
-      update,
-      memberships,
-      admins,
-      accounts: accountRemoval,
-      clock,
-      logger,
-      tenantDatabase,
-    },
+    ...{ registry, collections, update, memberships, admins, accounts: accountRemoval },
+    ...{ belongings, clock, logger, tenantDatabase },
   });
   const recoveryTask = new RepeatingTask({
     name: 'recovery',

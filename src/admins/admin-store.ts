@@ -10,6 +10,7 @@ import { EmailTakenError } from './admin-errors.ts';
 export const ADMINS: MasterCollection = {
   name: 'admins',
   indexes: [{ name: 'email', key: { email: 1 }, unique: true }],
+  belongsTo: [{ field: 'last_organization_id', owner: 'organization', whenGone: 'clear' }],
 };
 
 /** Of the changes of credentials so many are remembered: many more than can be made while an update is recovered. */

@@ -3,15 +3,33 @@ import type { Collection, Db, Document, IndexDescription } from 'mongodb';
 /** An index a store needs, as `createIndexes` takes it. */
 export type RequiredIndex = IndexDescription & { name: string };
 
+/** What a document of the master database can belong to. */
+export type OwnerKind = 'organization' | 'admin';
+
+/** A field that names an organization or an admin, and what becomes of the document when that is gone. */
+export interface Belonging {
+  /** The field's path, as a query takes it. It holds an `ObjectId`; if it is `early`, an array of them as well. */
+  field: string;
+  owner: OwnerKind;
+  /**
+   * `remove`, unless said otherwise: the document goes. `clear`: it stays, and the field becomes null. `keep`: it stays as
+   * it is, because it tells of the past (who did something), or goes by itself.
+   */
+  whenGone?: 'remove' | 'clear' | 'keep';
+  /** The owner's id is chosen before the owner is made, so a document that names nobody is no orphan. */
+  early?: true;
+}
+
 /** A collection of the master database and the indexes its invariants rest on. */
 export interface MasterCollection {
   name: string;
   indexes: readonly RequiredIndex[];
   /**
-   * The fields that say to what a document belongs: it goes when that goes. Deletion, reconciliation and the consistency
-   * checks of the drills read it, so that none of them can forget a collection.
+   * **Every** field that names an organization or an admin (a test compares it with the documents' types). Deletion,
+   * reconciliation and the consistency checks of tests and drills read it, so that none of them can forget a collection.
+   * A document has to be written after its owner, unless the field is `early`.
    */
-  belongsTo?: readonly { field: string; owner: 'organization' | 'admin' }[];
+  belongsTo?: readonly Belonging[];
 }
 
 /**
@@ -23,8 +41,25 @@ export async function ensureIndexes(
   collections: readonly MasterCollection[],
 ): Promise<void> {
   await Promise.all(
-    collections.map(({ name, indexes }) => master.collection(name).createIndexes([...indexes])),
+    collections.map(async (collection) => {
+      const indexes = indexesOf(collection);
+      if (indexes.length > 0) await master.collection(collection.name).createIndexes(indexes);
+    }),
   );
+}
+
+/** The declared indexes, and one for each field by which documents are looked for when their owner goes. */
+export function indexesOf({ indexes, belongsTo = [] }: MasterCollection): RequiredIndex[] {
+  const served = (field: string) =>
+    indexes.some(
+      ({ key, partialFilterExpression }) =>
+        Object.keys(key)[0] === field && partialFilterExpression === undefined,
+    );
+  const missing = belongsTo.filter(({ field, whenGone }) => whenGone !== 'keep' && !served(field));
+  return [
+    ...indexes,
+    ...missing.map(({ field }) => ({ name: `belongs_to_${field}`, key: { [field]: 1 } })),
+  ];
 }
 
 /** The typed collection of a store. The only place outside `tenants/` that opens a collection by name. */

@@ -39,7 +39,11 @@ export const IDEMPOTENCY_KEYS: MasterCollection = {
     { name: 'subjects', key: { subject_ids: 1 } },
     { name: 'organization', key: { organization_id: 1 }, sparse: true },
   ],
-  belongsTo: [{ field: 'organization_id', owner: 'organization' }],
+  // What an answer tells of an organization goes with it. A key may be of something else, or of what came to nothing.
+  belongsTo: [
+    { field: 'organization_id', owner: 'organization' },
+    { field: 'subject_ids', owner: 'organization', early: true },
+  ],
 };
 
 /** How long keys are kept (as with Stripe and WorkOS). */
@@ -127,11 +131,6 @@ export class IdempotencyStore {
     await retryTransient(() =>
       this.#keys.deleteOne({ _id: id, attempt_id: attemptId, answer: null }, withinDeadline()),
     );
-  }
-
-  /** Forgets the answers about something that is being deleted. */
-  async eraseSubject(subjectId: ObjectId): Promise<void> {
-    await retryTransient(() => this.#keys.deleteMany({ subject_ids: subjectId }, withinDeadline()));
   }
 }
 

@@ -141,11 +141,6 @@ export class SessionStore {
     this.#changed(organizationId);
   }
 
-  async endAllOfAdmin(adminId: ObjectId): Promise<void> {
-    await retryTransient(() => this.#sessions.deleteMany({ admin_id: adminId }, withinDeadline()));
-    this.#changed(adminId);
-  }
-
   /** Ends a person's sessions in one organization. */
   async endAllOfMember(adminId: ObjectId, organizationId: ObjectId): Promise<void> {
     await retryTransient(() =>

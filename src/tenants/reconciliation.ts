@@ -2,6 +2,7 @@ import { ObjectId } from 'mongodb';
 import type { AccountRemoval } from '../admins/account-removal.ts';
 import type { AdminStore } from '../admins/admin-store.ts';
 import type { Clock } from '../clock.ts';
+import type { Belongings } from '../database/belongings.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { MembershipStore } from '../members/membership-store.ts';
 import {
@@ -12,8 +13,8 @@ import type { RegistryStore } from '../registry/registry-store.ts';
 import type { OrganizationUpdate } from './lifecycle/organization-update.ts';
 import type { FoundCollection, TenantCollections } from './tenant-collections.ts';
 
-/** No sign-up takes this long, so an account this old that belongs to nothing was left over. */
-const UNATTACHED_AFTER_MS = 60 * 60 * 1_000;
+/** No operation takes this long: what is this old and belongs to nothing was left over. */
+const LEFT_OVER_AFTER_MS = 60 * 60 * 1_000;
 
 /** What a reconciliation found; all zero when the registry and the database agree. */
 export interface ReconciliationReport {
@@ -25,7 +26,7 @@ export interface ReconciliationReport {
   realigned: number;
   /** Organizations whose collection is gone; left for an operator. */
   missing: number;
-  /** Memberships and accounts that belonged to nothing; removed. */
+  /** Documents of the master database that belonged to nothing; removed, or no longer say so. */
   removed: number;
 }
 
@@ -36,13 +37,14 @@ interface ReconciliationDeps {
   memberships: MembershipStore;
   admins: AdminStore;
   accounts: AccountRemoval;
+  belongings: Belongings;
   clock: Clock;
   logger: Logger;
   tenantDatabase: string;
 }
 
 /**
- * Compares the registry with the collections, memberships and accounts that exist, and mends what no operation is
+ * Compares the registry with the collections that exist, and with all that belongs to an organization or an admin, and mends what no operation is
  * responsible for any more. Recovery ends what a crash leaves; this ends what an instance does that was paused between
  * checking its lease and acting on it, and crashed before it could notice. Never drops a collection that holds a document.
  */
@@ -60,7 +62,9 @@ export class Reconciliation {
     const report = { dropped: 0, orphaned: 0, realigned: 0, missing: 0, removed: 0 };
     await this.#dropOrphans(listed, report);
     await this.#realign(listed, report);
-    await this.#removeUnattached(report);
+    const before = new Date(this.#deps.clock.now().getTime() - LEFT_OVER_AFTER_MS);
+    await this.#removeUnattached(report, before);
+    await this.#removeOrphans(report, before);
     return report;
   }
 
@@ -107,14 +111,13 @@ export class Reconciliation {
     }
   }
 
-  async #removeUnattached(report: ReconciliationReport): Promise<void> {
-    const { memberships, admins, accounts, clock, logger } = this.#deps;
+  async #removeUnattached(report: ReconciliationReport, before: Date): Promise<void> {
+    const { memberships, admins, accounts, logger } = this.#deps;
     const leftOver = await memberships.ofMissingOrganizations();
     for (const { _id, admin_id } of leftOver) {
       if (await memberships.remove(_id)) report.removed += 1;
       await accounts.removeIfUnattached(admin_id);
     }
-    const before = new Date(clock.now().getTime() - UNATTACHED_AFTER_MS);
     for (const adminId of await admins.unattached(before)) {
       if (await accounts.removeIfUnattached(adminId)) report.removed += 1;
     }
@@ -123,6 +126,15 @@ export class Reconciliation {
         { removed: report.removed },
         'removed memberships and accounts that belonged to nothing',
       );
+  }
+
+  async #removeOrphans(report: ReconciliationReport, before: Date): Promise<void> {
+    const { belongings, logger } = this.#deps;
+    const counts = await belongings.eraseOrphans(before);
+    const removed = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    report.removed += removed;
+    if (removed > 0)
+      logger.warn({ removed: counts }, 'removed what belonged to owners that do not exist');
   }
 
   /** @returns the name the organization's collection has now, or null when it does not exist */

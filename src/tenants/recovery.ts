@@ -1,19 +1,24 @@
 import type { Logger } from '../logging/logger.ts';
+import type { OperationStore } from '../registry/operation-store.ts';
 import type { OrganizationDocument } from '../registry/organization-document.ts';
 import { OperationLostError } from '../registry/registry-errors.ts';
-import type { RegistryStore } from '../registry/registry-store.ts';
 import type { OrganizationCreation } from './lifecycle/organization-creation.ts';
 import type { OrganizationDeletion } from './lifecycle/organization-deletion.ts';
 import type { OrganizationUpdate } from './lifecycle/organization-update.ts';
 
 interface RecoveryDeps {
-  registry: RegistryStore;
+  operations: OperationStore;
   creation: OrganizationCreation;
   update: OrganizationUpdate;
   deletion: OrganizationDeletion;
   logger: Logger;
   instanceId: string;
 }
+
+/** An operation that takes longer than this does not get on: most take milliseconds, and recovery comes within 3 s. */
+const STUCK_AFTER_MS = 60_000;
+/** So often an operation may be taken up before something other than crashes must be wrong. */
+const STUCK_AFTER_ATTEMPTS = 3;
 
 /** A lifecycle operation under way, for operators. */
 export interface OperationStatus {
@@ -23,8 +28,12 @@ export interface OperationStatus {
   /** The instance that works on it. */
   owner: string;
   started_at: Date;
-  /** How many instances have taken it up. */
+  /** How often it was taken up, the first time included. */
   attempts: number;
+  /** Since it was begun, by the database's clock. */
+  age_seconds: number;
+  /** Whether somebody should look at it: recovery tries again and again, and the log says what it fails of. */
+  stuck: boolean;
 }
 
 /**
@@ -45,11 +54,11 @@ export class Recovery {
    * @throws DatabaseUnavailableError; an operation that fails is logged and left for the next time
    */
   async recoverExpired(): Promise<number> {
-    const { registry, instanceId } = this.#deps;
+    const { operations, instanceId } = this.#deps;
     const claimed = new Set<string>();
     let ended = 0;
     for (;;) {
-      const organization = await registry.claimExpired(instanceId);
+      const organization = await operations.claimExpired(instanceId);
       // One that comes back has failed and outlived its lease in this very round: leave it for the next.
       if (organization === null || claimed.has(organization._id.toHexString())) return ended;
       claimed.add(organization._id.toHexString());
@@ -59,18 +68,16 @@ export class Recovery {
 
   /** What is under way or stuck, longest without a renewal first. @param limit - at most so many */
   async operations(limit = 200): Promise<OperationStatus[]> {
-    const organizations = await this.#deps.registry.findOperations(limit);
-    return organizations.flatMap(({ _id, organization_name, operation }) => {
+    const found = await this.#deps.operations.findOperations(limit);
+    return found.flatMap(({ organization: { _id, organization_name, operation }, ageMs }) => {
       if (operation === undefined) return [];
       const { kind, owner, started_at, attempts } = operation;
       return [
         {
           organization_id: _id.toHexString(),
-          organization_name,
-          kind,
-          owner,
-          started_at,
-          attempts,
+          ...{ organization_name, kind, owner, started_at, attempts },
+          age_seconds: ageMs / 1_000,
+          stuck: attempts > STUCK_AFTER_ATTEMPTS || ageMs > STUCK_AFTER_MS,
         },
       ];
     });

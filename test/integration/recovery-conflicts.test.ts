@@ -2,11 +2,12 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { expectProblem } from '../support/api.ts';
 import { Cluster, type Instance } from '../support/cluster.ts';
 import { contradictions, tenantCollections, uuidOf } from '../support/database-truth.ts';
-import { gist, withoutSessions } from '../support/gist.ts';
+import { gist } from '../support/gist.ts';
 import {
   type Attempt,
   createWithNewAccount,
   deletion,
+  rename,
   stopAt,
   updateOfEverything,
   updateWithoutMove,
@@ -63,8 +64,8 @@ describe('a collection of somebody else', () => {
     await assertUntouched();
   });
 
-  test.for(['update:reserved', 'update:credentials-changed', 'update:sessions-ended'] as const)(
-    'undoes the update it is in the way of, credentials included: crashed at %s',
+  test.for(['update:reserved', 'update:credentials-changed'] as const)(
+    'undoes the update it is in the way of, credentials included, and signs nobody out: crashed at %s',
     async (point) => {
       const attempt = await updateOfEverything.prepare(second);
       const answer = await stopAt(first, { point }, attempt);
@@ -74,7 +75,7 @@ describe('a collection of somebody else', () => {
         'recovered an interrupted update: undone',
       ]);
       const { [attempt.target]: foreign, ...contents } = await gist(cluster.db);
-      expect(withoutSessions(contents)).toEqual(withoutSessions(attempt.before));
+      expect(contents).toEqual(attempt.before);
       expectStatus(await login(attempt.was), 200);
       expectProblem(
         await login({ ...attempt.signUp, organization_name: undefined }),
@@ -85,6 +86,52 @@ describe('a collection of somebody else', () => {
       await assertUntouched();
     },
   );
+
+  test.for(['update:reserved', 'update:credentials-changed'] as const)(
+    'undoes an update for good, also when it goes away before the instance goes on: %s',
+    async (point) => {
+      const attempt = await updateOfEverything.prepare(second);
+      const answer = await stopAt(first, { point }, attempt);
+      await foreignCollection(attempt.target);
+      await recover();
+      await cluster.db.dropCollection(attempt.target);
+      expectProblem(await answer(), 503, 'operation_interrupted');
+      expect(await gist(cluster.db)).toEqual(attempt.before);
+    },
+  );
+
+  test('keeps an update from going on, but not from being finished by another instance', async () => {
+    const attempt = await updateOfEverything.prepare(second);
+    const started = await first.stopper.during({ point: 'update:credentials-changed' }, () =>
+      attempt.act(first),
+    );
+    if (started.kind === 'ended') throw new Error('ended without it');
+    await foreignCollection(attempt.target);
+    // It has looked at its lease, and been told that it cannot move the collection: about to undo the update.
+    const refused = await started.goOn({ reply: 2 });
+    await cluster.db.dropCollection(attempt.target);
+    await recover();
+    if (refused.kind === 'ended') throw new Error('ended without it');
+    expectProblem(await refused.wakeUp(), 503, 'operation_interrupted');
+    await attempt.assertDone();
+  });
+
+  test('is not what is answered when another instance has finished the update since', async () => {
+    const attempt = await rename.prepare(second);
+    const reserved = await first.stopper.during({ point: 'update:reserved' }, () =>
+      attempt.act(first),
+    );
+    // It has seen that the name is free, and that its lease holds.
+    const free = reserved.kind === 'stopped' && (await reserved.goOn({ reply: 2 }));
+    await foreignCollection(attempt.target);
+    // It has been refused the name, and seen once more that its lease holds: about to free the name.
+    const refused = free && free.kind === 'stopped' && (await free.goOn({ reply: 2 }));
+    await cluster.db.dropCollection(attempt.target);
+    await recover();
+    if (!refused || refused.kind === 'ended') throw new Error('ended without it');
+    expectProblem(await refused.wakeUp(), 503, 'operation_interrupted');
+    await attempt.assertDone();
+  });
 
   test('that comes after a rename is not in its way', async () => {
     const attempt = await updateOfEverything.prepare(second);
@@ -97,13 +144,13 @@ describe('a collection of somebody else', () => {
   });
 
   /** A view is no collection, so looking for one does not find it: it is met half-way. */
-  test('undoes an update half-way without a crash as well', async () => {
+  test('undoes an update half-way without a crash as well: nobody is signed out', async () => {
     const attempt = await updateWithoutMove.prepare(second);
-    const { organization_name, email } = someSignUp();
+    const { organization_name, email, password } = someSignUp({ password: 'a new password 4711' });
     const target = `org_${organization_name.toLowerCase().replaceAll(' ', '_')}`;
     await cluster.db.createCollection(target, { viewOn: 'admins' });
-    const answer = await update(attempt, { organization_name, email, external_id: 'x' });
-    expectProblem(answer, 409, 'collection_name_taken');
+    const change = { organization_name, email, password, external_id: 'x' };
+    expectProblem(await update(attempt, change), 409, 'collection_name_taken');
     await cluster.db.dropCollection(target);
     const { 'system.views': views, ...contents } = await gist(cluster.db);
     expect(contents).toEqual(attempt.before);

@@ -125,7 +125,55 @@ describe('several instances', () => {
       expect(attempts).toBe(1);
     }
     expect(new Set(operations.map(({ owner }) => owner)).size).toBe(3);
-    expect(await recovery.operations(1)).toEqual(operations.slice(0, 1));
+    const longest = await recovery.operations(1);
+    expect(longest.map(({ kind }) => kind)).toEqual(['create']);
+  });
+});
+
+describe('an operation under way is', () => {
+  const organizations = () => cluster.db.collection('organizations');
+  const secondsAgo = (seconds: number) => [
+    { $set: { 'operation.started_at': { $subtract: ['$$NOW', seconds * 1_000] } } },
+  ];
+  const status = async () => (await second.services.recovery.operations())[0];
+
+  beforeEach(async () => {
+    const attempt = await deletion.prepare(second);
+    await stopAt(first, { point: 'delete:marked' }, attempt);
+  });
+
+  test('as old as the database’s clock says, whatever this instance’s does', async () => {
+    const before = await status();
+    expect(before?.age_seconds).toBeGreaterThanOrEqual(0);
+    expect(before?.age_seconds).toBeLessThan(30);
+    await organizations().updateOne({ state: 'deleting' }, secondsAgo(40));
+    cluster.clock.advance(3_600_000);
+    const after = await status();
+    expect(after?.age_seconds).toBeGreaterThanOrEqual(40);
+    expect(after?.age_seconds).toBeLessThan(70);
+  });
+
+  test('stuck when it is old', async () => {
+    await organizations().updateOne({ state: 'deleting' }, secondsAgo(30));
+    expect(await status()).toMatchObject({ attempts: 1, stuck: false });
+    await organizations().updateOne({ state: 'deleting' }, secondsAgo(61));
+    expect(await status()).toMatchObject({ attempts: 1, stuck: true });
+  });
+
+  test('stuck when it was taken up again and again', async () => {
+    const failing = await cluster.instance({
+      faults: async () => {
+        throw new Error('a bug');
+      },
+    });
+    for (const attempts of [2, 3, 4]) {
+      await cluster.expireLeases();
+      expect(await failing.services.recovery.recoverExpired()).toBe(0);
+      expect(await status()).toMatchObject({ kind: 'delete', attempts, stuck: attempts > 3 });
+    }
+    await cluster.expireLeases();
+    expect(await second.services.recovery.recoverExpired()).toBe(1);
+    expect(await status()).toBeUndefined();
   });
 });
 

@@ -18,7 +18,7 @@ export async function gist(db: Db): Promise<Contents> {
   };
 }
 
-/** The same without sessions: a new password ends them for good, whatever comes of the rest. */
+/** The same without sessions: an instance that goes on too late in an update with a new password may end newer ones. */
 export function withoutSessions({ sessions, ...contents }: Contents): Contents {
   return contents;
 }

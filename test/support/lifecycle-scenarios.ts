@@ -102,8 +102,8 @@ export const updateOfEverything: Scenario = {
   instants: at(
     'update:reserved',
     'update:credentials-changed',
-    'update:sessions-ended',
     'update:collection-renamed',
+    'update:sessions-ended',
     'update:committed',
   ),
   prepare: (by) => {
@@ -183,7 +183,7 @@ export const deletion: Scenario = {
     { point: 'delete:membership-removed', visit: 1 },
     { point: 'delete:account-removed', visit: 2 },
     { point: 'delete:membership-removed', visit: 2 },
-    ...at('delete:removed'),
+    ...at('delete:belongings-erased', 'delete:removed'),
   ],
   prepare: async (by) => {
     const { signUp: elsewhere } = await anOrganization(by);

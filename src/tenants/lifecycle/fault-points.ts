@@ -9,14 +9,15 @@ export const FAULT_POINTS = [
   'create:committed',
   'update:reserved',
   'update:credentials-changed',
-  'update:sessions-ended',
   'update:collection-renamed',
+  'update:sessions-ended',
   'update:committed',
   'delete:marked',
   'delete:collection-dropped',
   'delete:sessions-ended',
   'delete:account-removed',
   'delete:membership-removed',
+  'delete:belongings-erased',
   'delete:removed',
 ] as const;
 export type FaultPoint = (typeof FAULT_POINTS)[number];

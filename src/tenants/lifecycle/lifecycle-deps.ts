@@ -1,11 +1,14 @@
 import type { AccountRemoval } from '../../admins/account-removal.ts';
 import type { AdminStore } from '../../admins/admin-store.ts';
 import type { Clock } from '../../clock.ts';
+import type { Belongings } from '../../database/belongings.ts';
 import type { IdSource } from '../../ids.ts';
 import type { Logger } from '../../logging/logger.ts';
 import type { MembershipStore } from '../../members/membership-store.ts';
+import type { OperationClaim } from '../../registry/operation-claim.ts';
+import type { OperationStore } from '../../registry/operation-store.ts';
 import type { OrganizationDocument } from '../../registry/organization-document.ts';
-import type { OperationClaim, RegistryStore } from '../../registry/registry-store.ts';
+import type { RegistryStore } from '../../registry/registry-store.ts';
 import type { SessionStore } from '../../sessions/session-store.ts';
 import type { TenantCollections } from '../tenant-collections.ts';
 import type { FaultInjector } from './fault-points.ts';
@@ -13,11 +16,13 @@ import type { FaultInjector } from './fault-points.ts';
 /** What the lifecycle operations work with. */
 export interface LifecycleDeps {
   registry: RegistryStore;
+  operations: OperationStore;
   collections: TenantCollections;
   admins: AdminStore;
   accounts: AccountRemoval;
   memberships: MembershipStore;
   sessions: SessionStore;
+  belongings: Belongings;
   clock: Clock;
   ids: IdSource;
   logger: Logger;

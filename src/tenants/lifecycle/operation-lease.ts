@@ -1,9 +1,6 @@
 import type { Logger } from '../../logging/logger.ts';
-import {
-  LEASE_MS,
-  type OperationClaim,
-  type RegistryStore,
-} from '../../registry/registry-store.ts';
+import type { OperationClaim } from '../../registry/operation-claim.ts';
+import { LEASE_MS, type OperationStore } from '../../registry/operation-store.ts';
 
 /**
  * Keeps an operation's lease while this instance works on it, for steps that may take longer than the lease. Disposing
@@ -12,10 +9,10 @@ import {
 export class OperationLease implements Disposable {
   readonly #timer: NodeJS.Timeout;
 
-  constructor(deps: { registry: RegistryStore; claim: OperationClaim; logger: Logger }) {
+  constructor(deps: { operations: OperationStore; claim: OperationClaim; logger: Logger }) {
     this.#timer = setInterval(() => {
       // A failed renewal is no error by itself: the operation's next write finds out whether the claim still holds.
-      deps.registry.renewLease(deps.claim).catch((error: unknown) => {
+      deps.operations.renewLease(deps.claim).catch((error: unknown) => {
         deps.logger.warn(
           { err: error, organization_id: deps.claim.organizationId.toHexString() },
           'could not renew an operation lease',

@@ -2,9 +2,9 @@ import type { ObjectId } from 'mongodb';
 import type { AdminDocument } from '../../admins/admin-document.ts';
 import { DatabaseUnavailableError } from '../../database/database-errors.ts';
 import { sharingPatience } from '../../database/deadline.ts';
+import type { OperationClaim } from '../../registry/operation-claim.ts';
 import type { OrganizationDocument } from '../../registry/organization-document.ts';
 import { CollectionNameTakenError, OperationLostError } from '../../registry/registry-errors.ts';
-import type { OperationClaim } from '../../registry/registry-store.ts';
 import { collectionNameOf } from '../collection-name.ts';
 import type { OrganizationName } from '../organization-name.ts';
 import { NamespaceExistsError } from '../tenant-collections.ts';
@@ -53,7 +53,7 @@ export class OrganizationCreation {
       await this.#deps.faults('create:reserved');
       await this.#addCollection(request, claim);
       await this.#addOwner(request);
-      const active = await this.#deps.registry.finish(claim, { $set: { state: 'active' } });
+      const active = await this.#deps.operations.finish(claim, { $set: { state: 'active' } });
       await this.#deps.faults('create:committed');
       return active;
     } catch (error) {
@@ -73,11 +73,11 @@ export class OrganizationCreation {
     if (operation?.kind !== 'create') throw new Error('the organization is not being created');
     const ownerId = operation.owner_admin_id;
     await this.#removeTraces({ id: organization._id, database, collectionName, ownerId });
-    await this.#deps.registry.remove(claimOf(organization));
+    await this.#deps.operations.remove(claimOf(organization));
   }
 
   async #reserve({ id, name, database, owner }: NewOrganization): Promise<OperationClaim> {
-    const { registry, clock, ids, instanceId } = this.#deps;
+    const { operations, clock, ids, instanceId } = this.#deps;
     const now = clock.now();
     const operation = {
       _id: ids.objectId(),
@@ -96,15 +96,15 @@ export class OrganizationCreation {
       created_at: now,
       updated_at: now,
     };
-    await registry.insertProvisioning(organization, operation, { name });
+    await operations.insertProvisioning(organization, operation, { name });
     return { organizationId: id, operationId: operation._id, attempt: 1 };
   }
 
   async #addCollection({ id, name, database }: NewOrganization, claim: OperationClaim) {
-    const { collections, registry, faults } = this.#deps;
+    const { collections, operations, faults } = this.#deps;
     const uuid = await collections.create(database, collectionNameOf(name.slug, database), id);
     await faults('create:collection-created');
-    await registry.recordCollection(claim, uuid);
+    await operations.recordCollection(claim, uuid);
     await faults('create:collection-recorded');
   }
 
@@ -133,7 +133,7 @@ export class OrganizationCreation {
       // Also when another instance has taken over and undone it: what this one made since must go as well.
       await this.#removeTraces(tracesOf(request));
       // Whatever it failed of then, it is the other instance's undoing that it met.
-      if (!(await this.#deps.registry.remove(claim))) return new OperationLostError();
+      if (!(await this.#deps.operations.remove(claim))) return new OperationLostError();
     } catch (error) {
       if (error instanceof OperationLostError) return error;
       this.#deps.logger.warn(

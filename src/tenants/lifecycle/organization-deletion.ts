@@ -1,3 +1,4 @@
+import { MEMBERSHIPS } from '../../members/membership-store.ts';
 import {
   collectionReference,
   type OrganizationDocument,
@@ -5,18 +6,15 @@ import {
 import { claimOf, type LifecycleDeps } from './lifecycle-deps.ts';
 import { OperationLease } from './operation-lease.ts';
 
-/** Removes what a feature keeps about an organization. Idempotent. */
-export type OrganizationEraser = (organization: OrganizationDocument) => Promise<void>;
-
 /**
  * Deletes an organization in resumable steps. The first one makes it unreachable: from then on no token of it opens
- * anything, and recovery carries the deletion to its end, whatever happens.
+ * anything, and recovery carries the deletion to its end, whatever happens. What a feature keeps about the organization
+ * goes with it, if its collection says so in `belongsTo`.
  */
 export class OrganizationDeletion {
-  readonly #deps: LifecycleDeps & { erasers: readonly OrganizationEraser[] };
+  readonly #deps: LifecycleDeps;
 
-  /** @param deps - `erasers`: one for every further collection that names organizations */
-  constructor(deps: LifecycleDeps & { erasers: readonly OrganizationEraser[] }) {
+  constructor(deps: LifecycleDeps) {
     this.#deps = deps;
   }
 
@@ -27,9 +25,9 @@ export class OrganizationDeletion {
    * @throws OperationLostError, DatabaseUnavailableError when recovery will finish the deletion
    */
   async run(seen: OrganizationDocument): Promise<boolean> {
-    const { registry, ids, instanceId } = this.#deps;
+    const { operations, ids, instanceId } = this.#deps;
     const operation = { _id: ids.objectId(), kind: 'delete' as const, owner: instanceId };
-    const begun = await registry.begin(seen, operation, { state: 'deleting' });
+    const begun = await operations.begin(seen, operation, { state: 'deleting' });
     if (begun === null) return false;
     await this.resume(begun);
     return true;
@@ -37,9 +35,9 @@ export class OrganizationDeletion {
 
   /** Carries a deletion that has begun to its end. Idempotent; for recovery as well. */
   async resume(organization: OrganizationDocument): Promise<void> {
-    const { registry, collections, sessions, erasers, faults, logger } = this.#deps;
+    const { operations, collections, sessions, belongings, faults, logger } = this.#deps;
     const claim = claimOf(organization);
-    using _lease = new OperationLease({ registry, claim, logger });
+    using _lease = new OperationLease({ operations, claim, logger });
     await faults('delete:marked');
     const reference = collectionReference(organization);
     if (reference !== undefined) await collections.drop(reference);
@@ -47,18 +45,18 @@ export class OrganizationDeletion {
     await sessions.endAllOfOrganization(organization._id);
     await faults('delete:sessions-ended');
     await this.#removeMembers(organization);
-    for (const erase of erasers) await erase(organization);
-    await registry.remove(claim);
+    await belongings.eraseOf('organization', organization._id, [MEMBERSHIPS]);
+    await faults('delete:belongings-erased');
+    await operations.remove(claim);
     await faults('delete:removed');
   }
 
   /** The account goes before the membership, so that a crash in between still leaves the way to it. */
   async #removeMembers({ _id: organizationId }: OrganizationDocument): Promise<void> {
-    const { memberships, accounts, admins, faults } = this.#deps;
+    const { memberships, accounts, faults } = this.#deps;
     for (const { _id, admin_id } of await memberships.ofOrganization(organizationId)) {
-      const gone = await accounts.removeIfUnattached(admin_id, organizationId);
+      await accounts.removeIfUnattached(admin_id, organizationId);
       await faults('delete:account-removed');
-      if (!gone) await admins.forgetOrganization(admin_id, organizationId);
       await memberships.remove(_id);
       await faults('delete:membership-removed');
     }

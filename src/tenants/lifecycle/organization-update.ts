@@ -1,4 +1,6 @@
 import { CredentialsChangedError, EmailTakenError } from '../../admins/admin-errors.ts';
+import type { OperationClaim } from '../../registry/operation-claim.ts';
+import type { OrganizationChange } from '../../registry/organization-change.ts';
 import {
   type CollectionReference,
   type CredentialChange,
@@ -11,7 +13,6 @@ import {
   CollectionMissingError,
   CollectionNameTakenError,
 } from '../../registry/registry-errors.ts';
-import type { OperationClaim, OrganizationChange } from '../../registry/registry-store.ts';
 import { FenceMissError } from '../fence.ts';
 import { parseOrganizationName } from '../organization-name.ts';
 import { NamespaceExistsError } from '../tenant-collections.ts';
@@ -58,16 +59,16 @@ export class OrganizationUpdate {
       ...(credentials === undefined ? {} : { credentials }),
     };
     const fields = { state: 'renaming' as const, held: heldThroughout(seen, target) };
-    const begun = await this.#deps.registry.begin(seen, operation, fields, wanted);
+    const begun = await this.#deps.operations.begin(seen, operation, fields, wanted);
     return begun === null ? null : this.resume(begun);
   }
 
   /** Carries an update that has begun to its end. Idempotent; for recovery as well. @throws as {@link run} */
   async resume(organization: OrganizationDocument): Promise<OrganizationDocument> {
-    const { registry, faults, logger } = this.#deps;
+    const { operations, faults, logger } = this.#deps;
     const claim = claimOf(organization);
     const operation = updateOf(organization);
-    using _lease = new OperationLease({ registry, claim, logger });
+    using _lease = new OperationLease({ operations, claim, logger });
     await faults('update:reserved');
     try {
       await this.#assertNameFree(organization, operation);
@@ -78,7 +79,8 @@ export class OrganizationUpdate {
       await this.#undo(organization, operation);
       throw error;
     }
-    const committed = await registry.finish(claim, this.#commit(operation.target));
+    await this.#endOtherSessions(claim, operation);
+    const committed = await operations.finish(claim, this.#commit(operation.target));
     await faults('update:committed');
     return committed;
   }
@@ -103,14 +105,14 @@ export class OrganizationUpdate {
    */
   async realign(seen: OrganizationDocument, actual: string): Promise<boolean> {
     if (seen.state !== 'active') return false;
-    const { registry, collections, ids, instanceId } = this.#deps;
+    const { operations, collections, ids, instanceId } = this.#deps;
     const target = {
       ...identityFields(seen),
       metadata: seen.metadata,
       external_id: seen.external_id ?? null,
     };
     const operation = { _id: ids.objectId(), kind: 'update' as const, owner: instanceId, target };
-    const begun = await registry.begin(seen, operation, { state: 'renaming' });
+    const begun = await operations.begin(seen, operation, { state: 'renaming' });
     if (begun === null) return false;
     try {
       await collections.rename({ ...collectionOf(begun), name: actual }, seen.collection_name);
@@ -119,7 +121,7 @@ export class OrganizationUpdate {
       if (error instanceof NamespaceExistsError || error instanceof FenceMissError) return false;
       throw error;
     } finally {
-      await registry.finish(claimOf(begun), this.#commit(target));
+      await operations.finish(claimOf(begun), this.#commit(target));
     }
   }
 
@@ -133,24 +135,28 @@ export class OrganizationUpdate {
 
   async #changeCredentials(claim: OperationClaim, { _id, credentials }: UpdateOperation) {
     if (credentials === undefined) return;
-    const { registry, admins, sessions, clock, faults } = this.#deps;
-    await registry.assertHeld(claim);
+    const { operations, admins, clock, faults } = this.#deps;
+    await operations.assertHeld(claim);
     if (!(await admins.applyChange(credentials, _id, clock.now())))
       throw new CredentialsChangedError();
     await faults('update:credentials-changed');
-    if (credentials.password !== undefined) {
-      await registry.assertHeld(claim);
-      await sessions.endOthers(credentials.admin_id, credentials.session_id);
-    }
+  }
+
+  /** Cannot be taken back, so it comes when the update cannot become impossible any more. */
+  async #endOtherSessions(claim: OperationClaim, { credentials }: UpdateOperation) {
+    if (credentials?.password === undefined) return;
+    const { operations, sessions, faults } = this.#deps;
+    await operations.assertHeld(claim);
+    await sessions.endOthers(credentials.admin_id, credentials.session_id);
     await faults('update:sessions-ended');
   }
 
   async #moveCollection(organization: OrganizationDocument, { target }: UpdateOperation) {
-    const { collections, registry, faults } = this.#deps;
+    const { collections, operations, faults } = this.#deps;
     const claim = claimOf(organization);
     let from: CollectionReference = collectionOf(organization);
     while (from.name !== target.collection_name) {
-      await registry.assertHeld(claim);
+      await operations.assertHeld(claim);
       try {
         await collections.rename(from, target.collection_name);
         break;
@@ -167,16 +173,16 @@ export class OrganizationUpdate {
   }
 
   async #undo(organization: OrganizationDocument, { _id, credentials }: UpdateOperation) {
-    const { admins, clock, registry } = this.#deps;
+    const { admins, clock, operations } = this.#deps;
     const claim = claimOf(organization);
-    await registry.assertHeld(claim);
+    await operations.assertHeld(claim);
     if (credentials !== undefined)
       await admins.revertChange(credentials, _id, clock.now()).catch((error: unknown) => {
         // The old address went to somebody else meanwhile: then the new one stays.
         if (!(error instanceof EmailTakenError)) throw error;
       });
     const { slug, skeleton, external_id } = organization;
-    await registry.abandon(claim, {
+    await operations.abandon(claim, {
       $set: { state: 'active', held: heldBy({ slug, skeleton, external_id: external_id ?? null }) },
     });
   }

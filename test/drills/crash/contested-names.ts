@@ -1,7 +1,7 @@
 import type { Db } from 'mongodb';
 import type { OrganizationDocument } from '../../../src/registry/organization-document.ts';
 import { ORGANIZATIONS } from '../../../src/registry/registry-store.ts';
-import { type Finding, ghost, lost } from '../support/findings.ts';
+import { type Finding, ghost, lost } from '../../support/finding.ts';
 import type { SignUp } from '../support/service-api.ts';
 
 /** A name an organization was given, and when: by `performance.now()` of the request and of its answer. */

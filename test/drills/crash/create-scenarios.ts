@@ -1,5 +1,5 @@
 import { slugOf } from '../../../src/tenants/organization-name.ts';
-import { type Finding, ghost, lost } from '../support/findings.ts';
+import { type Finding, ghost, lost } from '../../support/finding.ts';
 import { isAcknowledged } from '../support/service-api.ts';
 import {
   type Customer,

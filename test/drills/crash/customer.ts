@@ -3,7 +3,7 @@ import { ObjectId } from 'mongodb';
 import { ADMINS } from '../../../src/admins/admin-store.ts';
 import type { OrganizationDocument } from '../../../src/registry/organization-document.ts';
 import { ORGANIZATIONS } from '../../../src/registry/registry-store.ts';
-import { type Finding, ghost, lost } from '../support/findings.ts';
+import { type Finding, ghost, lost } from '../../support/finding.ts';
 import {
   type Answer,
   isAcknowledged,

@@ -3,7 +3,7 @@ import type { AdminDocument } from '../../../src/admins/admin-document.ts';
 import { ADMINS } from '../../../src/admins/admin-store.ts';
 import { MEMBERSHIPS, type MembershipDocument } from '../../../src/members/membership-store.ts';
 import { slugOf } from '../../../src/tenants/organization-name.ts';
-import { type Finding, ghost } from '../support/findings.ts';
+import { type Finding, ghost } from '../../support/finding.ts';
 import { isAcknowledged, type SignUp } from '../support/service-api.ts';
 import {
   type Customer,
@@ -29,7 +29,7 @@ export const DELETE_SCENARIO: Scenario = {
   points: [
     ...once('delete:marked', 'delete:collection-dropped', 'delete:sessions-ended'),
     ...eachMember,
-    ...once('delete:removed'),
+    ...once('delete:belongings-erased', 'delete:removed'),
   ],
   async prepare(stage, api) {
     const customer = await newCustomer(stage, api);

@@ -1,4 +1,5 @@
-import type { Figures, Finding } from '../support/findings.ts';
+import type { Finding } from '../../support/finding.ts';
+import type { Figures } from '../support/figures.ts';
 import type { Answer, ServiceApi } from '../support/service-api.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import type { FaultPlace } from '../support/service-protocol.ts';

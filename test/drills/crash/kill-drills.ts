@@ -1,9 +1,9 @@
 import { FAULT_POINTS } from '../../../src/tenants/lifecycle/fault-points.ts';
-import { untilConsistent } from '../support/consistency-checker.ts';
 import type { Drill, DrillContext } from '../support/drill.ts';
 import { DrillMongod, type SingleNodeTopology } from '../support/drill-mongod.ts';
-import { Figures } from '../support/findings.ts';
+import { Figures } from '../support/figures.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
+import { untilConsistent } from '../support/until-consistent.ts';
 import { inLanes } from '../support/waiting.ts';
 import { CREATE_SCENARIOS } from './create-scenarios.ts';
 import { DELETE_SCENARIO } from './delete-scenarios.ts';

@@ -1,10 +1,10 @@
 import type { OrganizationDocument } from '../../../src/registry/organization-document.ts';
 import { ORGANIZATIONS } from '../../../src/registry/registry-store.ts';
-import { untilConsistent } from '../support/consistency-checker.ts';
 import type { Drill, DrillContext } from '../support/drill.ts';
 import { DrillMongod, type SingleNodeTopology } from '../support/drill-mongod.ts';
-import { Figures } from '../support/findings.ts';
+import { Figures } from '../support/figures.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
+import { untilConsistent } from '../support/until-consistent.ts';
 import { inLanes, untilTrue } from '../support/waiting.ts';
 import { CREATE_BY_NEW_PERSON, CREATE_SCENARIOS } from './create-scenarios.ts';
 import { DELETE_SCENARIO } from './delete-scenarios.ts';

@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { untilConsistent } from '../support/consistency-checker.ts';
+import { ghost, lost } from '../../support/finding.ts';
 import { DocumentLedger } from '../support/document-ledger.ts';
 import type { Drill } from '../support/drill.ts';
 import { DrillMongod, type SingleNodeTopology } from '../support/drill-mongod.ts';
-import { Figures, ghost, lost } from '../support/findings.ts';
+import { Figures } from '../support/figures.ts';
 import { type Answer, isAcknowledged, isRefused, type SignUp } from '../support/service-api.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import type { ServiceOptions } from '../support/service-protocol.ts';
+import { untilConsistent } from '../support/until-consistent.ts';
 import { type Contested, ContestedRegister } from './contested-names.ts';
 import { describe, someSignUp, tokenOf } from './customer.ts';
 import { Stage } from './stage.ts';

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { untilConsistent } from '../support/consistency-checker.ts';
 import { DocumentLedger } from '../support/document-ledger.ts';
 import type { Drill, DrillContext } from '../support/drill.ts';
 import { DrillMongod, type SingleNodeTopology } from '../support/drill-mongod.ts';
-import { Figures } from '../support/findings.ts';
+import { Figures } from '../support/figures.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
+import { untilConsistent } from '../support/until-consistent.ts';
 import { Stage } from './stage.ts';
 import { Worker } from './worker.ts';
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Db, MongoClient } from 'mongodb';
 import { DURABLE } from '../../../src/database/mongo-client.ts';
-import type { Figures } from '../support/findings.ts';
+import type { Figures } from '../support/figures.ts';
 import { type Answer, isAcknowledged } from '../support/service-api.ts';
 import { ServiceProcess } from '../support/service-process.ts';
 import type { ServiceOptions } from '../support/service-protocol.ts';

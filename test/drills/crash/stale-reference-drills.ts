@@ -1,8 +1,9 @@
-import { checkConsistency } from '../support/consistency-checker.ts';
+import { checkConsistency } from '../../support/consistency.ts';
+import { ghost, lost } from '../../support/finding.ts';
 import { DocumentLedger } from '../support/document-ledger.ts';
 import type { Drill } from '../support/drill.ts';
 import { DrillMongod, type SingleNodeTopology } from '../support/drill-mongod.ts';
-import { Figures, ghost, lost } from '../support/findings.ts';
+import { Figures } from '../support/figures.ts';
 import { isAcknowledged } from '../support/service-api.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 import type { ServiceOptions } from '../support/service-protocol.ts';

@@ -1,5 +1,5 @@
 import type { FaultPoint } from '../../../src/tenants/lifecycle/fault-points.ts';
-import type { Finding } from '../support/findings.ts';
+import type { Finding } from '../../support/finding.ts';
 import type { Answer, ServiceApi } from '../support/service-api.ts';
 import type { Stage } from './stage.ts';
 

@@ -1,5 +1,5 @@
 import { slugOf } from '../../../src/tenants/organization-name.ts';
-import { type Finding, ghost, lost } from '../support/findings.ts';
+import { type Finding, ghost, lost } from '../../support/finding.ts';
 import { type Change, isAcknowledged, type ServiceApi } from '../support/service-api.ts';
 import {
   type Customer,
@@ -17,8 +17,8 @@ const RENAME_POINTS = once('update:reserved', 'update:collection-renamed', 'upda
 const UPDATE_POINTS = once(
   'update:reserved',
   'update:credentials-changed',
-  'update:sessions-ended',
   'update:collection-renamed',
+  'update:sessions-ended',
   'update:committed',
 );
 

@@ -1,8 +1,8 @@
 import { ObjectId } from 'mongodb';
 import type { OrganizationDocument } from '../../../src/registry/organization-document.ts';
 import { ORGANIZATIONS } from '../../../src/registry/registry-store.ts';
+import { type Finding, ghost, lost } from '../../support/finding.ts';
 import type { DocumentLedger } from '../support/document-ledger.ts';
-import { type Finding, ghost, lost } from '../support/findings.ts';
 import {
   type Answer,
   isAcknowledged,

@@ -1,7 +1,7 @@
 import type { Db } from 'mongodb';
 import type { OrganizationDocument } from '../../../src/registry/organization-document.ts';
 import { ORGANIZATIONS } from '../../../src/registry/registry-store.ts';
-import { type Finding, ghost, lost } from './findings.ts';
+import { type Finding, ghost, lost } from '../../support/finding.ts';
 
 /** A document that says for whom it was written: in no other organization's collection may it ever be found. */
 export interface MarkedDocument {

@@ -1,14 +1,5 @@
+import type { Finding } from '../../support/finding.ts';
 import { type DrillResult, faultsOf } from './drill.ts';
-
-/** One thing that is not as it has to be. */
-export interface Finding {
-  kind: 'lost' | 'ghost' | 'orphan';
-  what: string;
-}
-
-export const lost = (what: string): Finding => ({ kind: 'lost', what });
-export const ghost = (what: string): Finding => ({ kind: 'ghost', what });
-export const orphan = (what: string): Finding => ({ kind: 'orphan', what });
 
 const SHOWN = 8;
 
