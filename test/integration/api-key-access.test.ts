@@ -1,5 +1,5 @@
-import { type CommandStartedEvent, MongoClient, ObjectId } from 'mongodb';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { type CommandStartedEvent, type MongoClient, ObjectId } from 'mongodb';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test, vi } from 'vitest';
 import { makeApiKey } from '../../src/api-keys/api-key.ts';
 import { expectProblem, tally } from '../support/api.ts';
 import {
@@ -12,42 +12,49 @@ import {
   withKey,
 } from '../support/api-keys.ts';
 import { Cluster, type Instance } from '../support/cluster.ts';
-import { expectStatus, type SignedUp, signUpAndIn } from '../support/test-service.ts';
+import {
+  expectStatus,
+  type SignedUp,
+  signUpAndIn,
+  startTestService,
+  type TestService,
+} from '../support/test-service.ts';
 
 let cluster: Cluster;
 let one: Instance;
 let other: Instance;
 /** What `one` asks of the collections that decide about keys, in the order it asks. */
 const asked: string[] = [];
-let monitored: MongoClient;
 let acme: SignedUp;
 
 beforeAll(async () => {
   cluster = await Cluster.create();
-  monitored = new MongoClient(inject('mongoUrl'), { monitorCommands: true });
-  monitored.on('commandStarted', ({ commandName, command }: CommandStartedEvent) => {
-    const collection = command[commandName];
-    if (['api_keys', 'organizations', 'memberships', 'sessions'].includes(collection))
-      asked.push(`${commandName} ${collection}`);
-  });
-  one = await cluster.instance({ clientView: () => monitored });
+  one = await cluster.instance({ clientView: watched });
   other = await cluster.instance();
 });
 beforeEach(async () => {
   acme = await signUpAndIn(one);
   asked.length = 0;
 });
-afterAll(async () => {
-  await cluster[Symbol.asyncDispose]();
-  await monitored.close();
-});
+afterAll(() => cluster[Symbol.asyncDispose]());
+
+/** The driver reads the option when it connects, which it has not done yet. */
+function watched(client: MongoClient): MongoClient {
+  client.options.monitorCommands = true;
+  client.on('commandStarted', ({ commandName, command }: CommandStartedEvent) => {
+    const collection = String(command[commandName]);
+    if (['api_keys', 'organizations', 'memberships', 'sessions'].includes(collection))
+      asked.push(`${commandName} ${collection}`);
+  });
+  return client;
+}
 
 function update({ app }: Instance, headers: Auth) {
   return app.inject({ method: 'PUT', url: '/org/update', headers, payload: { metadata: {} } });
 }
 
-/** The scope that makes the decision about the key all there is to be asked. */
-function members({ app }: Instance, headers: Auth) {
+/** A read that asks for nothing that the decision about a key would ask for. */
+function readRoles({ app }: Pick<TestService, 'app'>, headers: Auth) {
   return app.inject({ url: '/org/roles', headers });
 }
 
@@ -63,20 +70,20 @@ describe('what the database is asked', () => {
   test('to read with a key: once, and then nothing', async () => {
     const key = await makeKey(one, acme.auth, ['member:read']);
     asked.length = 0;
-    expectStatus(await members(one, withKey(key)), 200);
+    expectStatus(await readRoles(one, withKey(key)), 200);
     expect(asked).toEqual(['find api_keys', 'find organizations']);
     asked.length = 0;
-    for (let n = 0; n < 10; n += 1) expectStatus(await members(one, withKey(key)), 200);
+    for (let n = 0; n < 10; n += 1) expectStatus(await readRoles(one, withKey(key)), 200);
     expect(asked).toEqual([]);
     aSecondLater();
-    expectStatus(await members(one, withKey(key)), 200);
+    expectStatus(await readRoles(one, withKey(key)), 200);
     expect(asked).toEqual(['find api_keys', 'find organizations']);
   });
 
   test('by many at once: as much as by one', async () => {
     const key = await makeKey(one, acme.auth, ['member:read']);
     asked.length = 0;
-    const reads = Array.from({ length: 20 }, () => members(one, withKey(key)));
+    const reads = Array.from({ length: 20 }, () => readRoles(one, withKey(key)));
     expect(tally(await Promise.all(reads))).toEqual({ 200: 20 });
     expect(asked).toEqual(['find api_keys', 'find organizations']);
   });
@@ -101,7 +108,7 @@ describe('what the database is asked', () => {
       key.toUpperCase().replace('TNT', 'tnt'),
       `tnt_${'A'.repeat(5_000)}`,
     ])
-      expectProblem(await members(one, withKey({ key: text })), 401, 'invalid_token');
+      expectProblem(await readRoles(one, withKey({ key: text })), 401, 'invalid_token');
     expect(asked).toEqual([]);
   });
 });
@@ -125,7 +132,7 @@ test('unknown, wrong, deleted, expired, of a deleted organization: all the same 
     .updateOne({ _id: new ObjectId(key.id) }, { $set: { prefix: wrong.prefix } });
   const texts = [unknown.text, wrong.text, deleted.key, expired.key, gone.key, 'tnt_x'];
   for (const instance of [one, other]) {
-    for (const send of [members, update]) {
+    for (const send of [readRoles, update]) {
       const answers = await Promise.all(
         texts.map(async (text) => send(instance, withKey({ key: text }))),
       );
@@ -146,13 +153,13 @@ describe('a key that ends', () => {
     });
     cluster.clock.advance(99);
     for (const instance of [one, other]) {
-      expectStatus(await members(instance, withKey(key)), 200);
+      expectStatus(await readRoles(instance, withKey(key)), 200);
       expectStatus(await update(instance, withKey(key)), 200);
     }
     cluster.clock.advance(1);
     asked.length = 0;
     for (const instance of [one, other])
-      expectProblem(await members(instance, withKey(key)), 401, 'invalid_token');
+      expectProblem(await readRoles(instance, withKey(key)), 401, 'invalid_token');
     // It was remembered, and refused all the same.
     expect(asked).toEqual([]);
     expectProblem(await update(one, withKey(key)), 401, 'invalid_token');
@@ -171,36 +178,56 @@ describe('a key that ends', () => {
 describe('a key that is deleted', () => {
   async function remembered(): Promise<Made> {
     const key = await makeKey(one, acme.auth, ['member:read', 'org:update']);
-    for (const instance of [one, other]) expectStatus(await members(instance, withKey(key)), 200);
+    for (const instance of [one, other]) expectStatus(await readRoles(instance, withKey(key)), 200);
     return key;
   }
 
   test('is refused at once where it was deleted, and elsewhere within a second', async () => {
     const key = await remembered();
     expectStatus(await deleteKey(one, acme.auth, key.id), 204);
-    expectProblem(await members(one, withKey(key)), 401, 'invalid_token');
+    expectProblem(await readRoles(one, withKey(key)), 401, 'invalid_token');
     // What changes something looks for itself, on every instance.
     expectProblem(await update(other, withKey(key)), 401, 'invalid_token');
     aSecondLater();
-    expectProblem(await members(other, withKey(key)), 401, 'invalid_token');
+    expectProblem(await readRoles(other, withKey(key)), 401, 'invalid_token');
   });
 
   test('20 times at once, on two instances, while it is used: refused from then on', async () => {
     const key = await remembered();
     const uses: Promise<unknown>[] = [];
     const deletions = Array.from({ length: 20 }, (_, n) => {
-      uses.push(members(n % 3 ? one : other, withKey(key)), update(one, withKey(key)));
+      uses.push(readRoles(n % 3 ? one : other, withKey(key)), update(one, withKey(key)));
       return deleteKey(n % 2 ? one : other, acme.auth, key.id);
     });
-    const counts = tally(await Promise.all(deletions));
+    const answers = await Promise.all(deletions);
+    const counts = tally(answers);
     expect(counts['204']).toBeGreaterThan(0);
     expect(Object.keys(counts).sort()).toEqual(
       ['204', '404 api_key_not_found'].filter((kind) => kind in counts),
     );
     await Promise.all(uses);
-    // A look-up that was under way when the key went has not been remembered.
+    // Whoever ended it knows at once: a look-up that was under way when the key went has not been remembered.
+    for (const [odd, instance] of [other, one].entries())
+      if (answers.some(({ statusCode }, n) => statusCode === 204 && n % 2 === odd))
+        expectProblem(await readRoles(instance, withKey(key)), 401, 'invalid_token');
+    aSecondLater();
     for (const instance of [one, other])
-      expectProblem(await members(instance, withKey(key)), 401, 'invalid_token');
+      expectProblem(await readRoles(instance, withKey(key)), 401, 'invalid_token');
+  });
+
+  /** Without a change stream only time tells; the clock of this test stands still. */
+  test('is told to the other instances by a change stream, on a replica set', async () => {
+    if (inject('topology') !== 'replica-set') return;
+    await using watching = await startTestService({
+      ...{ database: cluster.db.databaseName, clock: cluster.clock },
+    });
+    const key = await makeKey(one, acme.auth, ['member:read']);
+    expectStatus(await readRoles(watching, withKey(key)), 200);
+    expectStatus(await deleteKey(one, acme.auth, key.id), 204);
+    await vi.waitFor(
+      async () => expectProblem(await readRoles(watching, withKey(key)), 401, 'invalid_token'),
+      { timeout: 20_000, interval: 20 },
+    );
   });
 
   test('takes the stored answer along that gave it out', async () => {
@@ -217,42 +244,42 @@ describe('a key that is deleted', () => {
     expectStatus(await deleteKey(one, acme.auth, first.json().id), 204);
     const anew = expectStatus(await post(), 201);
     expect(anew.headers).not.toHaveProperty('idempotent-replayed');
-    expectStatus(await members(one, withKey(anew.json())), 200);
-    expectProblem(await members(one, withKey(first.json())), 401, 'invalid_token');
+    expectStatus(await readRoles(one, withKey(anew.json())), 200);
+    expectProblem(await readRoles(one, withKey(first.json())), 401, 'invalid_token');
   });
 });
 
 describe('the organization decides', () => {
   test('suspended: 403; serving again: open', async () => {
     const key = await makeKey(one, acme.auth, ['member:read', 'org:update']);
-    expectStatus(await members(one, withKey(key)), 200);
+    expectStatus(await readRoles(one, withKey(key)), 200);
     await setState('suspended');
     aSecondLater();
-    for (const send of [members, update])
+    for (const send of [readRoles, update])
       expectProblem(await send(one, withKey(key)), 403, 'organization_suspended');
     await setState('active');
     aSecondLater();
-    expectStatus(await members(one, withKey(key)), 200);
+    expectStatus(await readRoles(one, withKey(key)), 200);
   });
 
   test('being deleted, deleted, its name taken by another: 401', async () => {
     const key = await makeKey(one, acme.auth, ['org:delete', 'member:read']);
-    for (const instance of [one, other]) expectStatus(await members(instance, withKey(key)), 200);
+    for (const instance of [one, other]) expectStatus(await readRoles(instance, withKey(key)), 200);
     await setState('deleting');
     aSecondLater();
-    expectProblem(await members(one, withKey(key)), 401, 'invalid_token');
+    expectProblem(await readRoles(one, withKey(key)), 401, 'invalid_token');
     await setState('active');
     aSecondLater();
     // The key itself may do it.
     const headers = withKey(key);
     expectStatus(await one.app.inject({ method: 'DELETE', url: '/org/delete', headers }), 200);
-    expectProblem(await members(one, headers), 401, 'invalid_token');
+    expectProblem(await readRoles(one, headers), 401, 'invalid_token');
     expectProblem(await update(other, headers), 401, 'invalid_token');
     const { organization_name } = acme.organization;
     await signUpAndIn(one, { organization_name });
     aSecondLater();
     for (const instance of [one, other])
-      expectProblem(await members(instance, headers), 401, 'invalid_token');
+      expectProblem(await readRoles(instance, headers), 401, 'invalid_token');
   });
 
   test('deleted while a key is made: no key is left', async () => {
@@ -292,17 +319,17 @@ describe('last use', () => {
     const user = await cluster.instance();
     const key = await makeKey(one, acme.auth, ['member:read']);
     for (let n = 0; n < 5; n += 1) {
-      expectStatus(await members(user, withKey(key)), 200);
+      expectStatus(await readRoles(user, withKey(key)), 200);
       cluster.clock.advance(1_000);
     }
     expect(await stored(key)).toMatchObject({ last_used_at: null });
     const last = new Date(cluster.clock.now().getTime() - 1_000);
     const later = await cluster.instance();
     const laterUse = cluster.clock.now();
-    expectStatus(await members(later, withKey(key)), 200);
-    await user.services[Symbol.asyncDispose]();
+    expectStatus(await readRoles(later, withKey(key)), 200);
+    await user.services.recordLastUse();
     expect(await stored(key)).toMatchObject({ last_used_at: last });
-    await later.services[Symbol.asyncDispose]();
+    await later.services.recordLastUse();
     expect(await stored(key)).toMatchObject({ last_used_at: laterUse });
     const { data } = expectStatus(await listKeys(one, acme.auth), 200).json();
     expect(data.at(-1)).toMatchObject({ id: key.id, last_used_at: laterUse.toISOString() });
@@ -314,11 +341,11 @@ describe('last use', () => {
       await makeKey(one, acme.auth, ['member:read']),
       await makeKey(one, acme.auth, ['member:read']),
     ];
-    expectStatus(await members(user, withKey(gone)), 200);
+    expectStatus(await readRoles(user, withKey(gone)), 200);
     expectStatus(await deleteKey(one, acme.auth, gone.id), 204);
     const wrong = unused.key.slice(0, -1);
-    expectProblem(await members(user, withKey({ key: wrong })), 401, 'invalid_token');
-    await user.services[Symbol.asyncDispose]();
+    expectProblem(await readRoles(user, withKey({ key: wrong })), 401, 'invalid_token');
+    await user.services.recordLastUse();
     expect(await stored(gone)).toBeNull();
     expect(await stored(unused)).toMatchObject({ last_used_at: null });
   });

@@ -5,7 +5,6 @@ import { expectProblem, pathsOf } from '../support/api.ts';
 import {
   type Auth,
   deleteKey,
-  joinAs,
   listKeys,
   makeKey,
   postKey,
@@ -13,6 +12,7 @@ import {
   withKey,
 } from '../support/api-keys.ts';
 import { changingNothing } from '../support/database-truth.ts';
+import { aMember } from '../support/members.ts';
 import {
   expectStatus,
   type SignedUp,
@@ -113,7 +113,7 @@ describe('what is for people', () => {
 
 describe('nobody gives or takes what they lack', () => {
   test('a person', async () => {
-    const admin = await joinAs(service, acme, 'admin');
+    const admin = await aMember(service, acme, 'admin');
     const body = { name: 'Too much', permissions: ['org:read', 'org:delete'] };
     await changingNothing(service.db, async () => {
       const problem = expectProblem(
@@ -137,7 +137,7 @@ describe('nobody gives or takes what they lack', () => {
   });
 
   test.each(['viewer', 'editor'])('%s: may have to do with no keys at all', async (role) => {
-    const person = await joinAs(service, acme, role);
+    const person = await aMember(service, acme, role);
     const { id } = await makeKey(service, acme.auth, ['org:read']);
     const body = { name: 'A key', permissions: ['org:read'] };
     for (const response of [
@@ -178,9 +178,9 @@ describe('nobody gives or takes what they lack', () => {
   });
 
   test('a key cannot raise a member, or make a role, above itself', async () => {
-    const person = await joinAs(service, acme, 'viewer');
+    const person = await aMember(service, acme, 'viewer');
     const key = await makeKey(service, acme.auth, ['member:write', 'role:write', 'org:read']);
-    const member = `/org/members/${person.adminId}`;
+    const member = `/org/members/${person.id}`;
     await changingNothing(service.db, async () => {
       for (const response of [
         await send(withKey(key), 'PATCH', member, { role: 'owner' }),

@@ -4,7 +4,6 @@ import { GRANTABLE_PERMISSIONS } from '../../src/roles/permissions.ts';
 import { expectProblem, pathsOf, tally } from '../support/api.ts';
 import {
   deleteKey,
-  joinAs,
   listKeys,
   makeKey,
   postKey,
@@ -12,6 +11,7 @@ import {
   withKey,
 } from '../support/api-keys.ts';
 import { changingNothing, placesNaming } from '../support/database-truth.ts';
+import { aMember } from '../support/members.ts';
 import {
   expectStatus,
   type SignedUp,
@@ -126,7 +126,7 @@ describe('a list', () => {
 
   test('says who made a key for as long as they are members, and that they were', async () => {
     const globex = await signUpAndIn(service);
-    const person = await joinAs(service, globex, 'admin');
+    const person = await aMember(service, globex, 'admin');
     const made = await makeKey(service, person.auth, ['org:read', 'api_key:write']);
     const byKey = await makeKey(service, withKey(made), ['org:read']);
     expect(byKey.created_by).toEqual({ type: 'api_key', id: made.id, email: null });
@@ -134,7 +134,7 @@ describe('a list', () => {
       const { data } = expectStatus(await listKeys(service, globex.auth), 200).json();
       return data.map((one: { created_by: unknown }) => one.created_by);
     };
-    const id = person.adminId.toHexString();
+    const { id } = person;
     expect(await makers()).toEqual([{ type: 'admin', id, email: person.email }, byKey.created_by]);
 
     const url = `/org/members/${id}`;

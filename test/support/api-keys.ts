@@ -1,6 +1,5 @@
-import { ObjectId } from 'mongodb';
 import type { Permission } from '../../src/roles/permissions.ts';
-import { expectStatus, type SignedUp, signUpAndIn, type TestService } from './test-service.ts';
+import { expectStatus, type TestService } from './test-service.ts';
 
 type By = Pick<TestService, 'app'>;
 export type Auth = { authorization: string };
@@ -50,39 +49,4 @@ export function listKeys({ app }: By, headers: Auth, query: Record<string, strin
 /** Its own organization, which is what a read with a key asks for. */
 export function readOrganization({ app }: By, headers: Auth) {
   return app.inject({ method: 'GET', url: '/org/get', headers });
-}
-
-export interface Joined {
-  auth: Auth;
-  adminId: ObjectId;
-  membershipId: ObjectId;
-  email: string;
-}
-
-/** Somebody with an organization of their own joins another, and is signed in to it. */
-export async function joinAs(
-  service: TestService,
-  { organization }: SignedUp,
-  role: string,
-): Promise<Joined> {
-  const person = await signUpAndIn(service);
-  const { email, password } = person.signUp;
-  const admin = await service.db.collection('admins').findOne({ email });
-  if (admin === null) throw new Error('the account does not exist');
-  const membershipId = new ObjectId();
-  await service.db.collection('memberships').insertOne({
-    ...{ _id: membershipId, organization_id: new ObjectId(organization.id), admin_id: admin._id },
-    ...{ role, version: 0, created_at: new Date() },
-  });
-  await service.db
-    .collection('admins')
-    .updateOne({ _id: admin._id }, { $inc: { membership_version: 1 } });
-  const { organization_name } = organization;
-  const payload = { email, password, organization_name };
-  const login = await service.app.inject({ method: 'POST', url: '/admin/login', payload });
-  const { access_token } = expectStatus(login, 200).json();
-  return {
-    auth: { authorization: `Bearer ${access_token}` },
-    ...{ adminId: admin._id, membershipId, email },
-  };
 }
