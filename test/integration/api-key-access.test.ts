@@ -221,13 +221,16 @@ describe('a key that is deleted', () => {
     await using watching = await startTestService({
       ...{ database: cluster.db.databaseName, clock: cluster.clock },
     });
-    const key = await makeKey(one, acme.auth, ['member:read']);
-    expectStatus(await readRoles(watching, withKey(key)), 200);
-    expectStatus(await deleteKey(one, acme.auth, key.id), 204);
-    await vi.waitFor(
-      async () => expectProblem(await readRoles(watching, withKey(key)), 401, 'invalid_token'),
-      { timeout: 20_000, interval: 20 },
-    );
+    // What is known when the stream opens is forgotten anyhow, so the second time counts.
+    for (let time = 1; time <= 2; time += 1) {
+      const key = await makeKey(one, acme.auth, ['member:read']);
+      expectStatus(await readRoles(watching, withKey(key)), 200);
+      expectStatus(await deleteKey(one, acme.auth, key.id), 204);
+      await vi.waitFor(
+        async () => expectProblem(await readRoles(watching, withKey(key)), 401, 'invalid_token'),
+        { timeout: 10_000, interval: 20 },
+      );
+    }
   });
 
   test('takes the stored answer along that gave it out', async () => {
@@ -282,32 +285,40 @@ describe('the organization decides', () => {
       expectProblem(await readRoles(instance, headers), 401, 'invalid_token');
   });
 
-  test('deleted while a key is made: no key is left', async () => {
-    const attempts = Array.from({ length: 10 }, () =>
-      one.services.apiKeys.create(
-        {
-          ...{ kind: 'api_key', apiKeyId: new ObjectId(), expiresAt: null },
-          organizationId: new ObjectId(acme.organization.id),
-          permissions: new Set(['org:read'] as const),
-        },
-        { name: 'Too late', permissions: ['org:read'] },
-      ),
-    );
+  /** As somebody does whose request was let in just before. */
+  function create(): Promise<unknown> {
+    const caller = {
+      ...{ kind: 'api_key' as const, apiKeyId: new ObjectId(), expiresAt: null },
+      organizationId: new ObjectId(acme.organization.id),
+      permissions: new Set(['org:read'] as const),
+    };
+    return one.services.apiKeys.create(caller, { name: 'Too late', permissions: ['org:read'] });
+  }
+
+  function countKeys(): Promise<number> {
+    const filter = { organization_id: new ObjectId(acme.organization.id) };
+    return cluster.db.collection('api_keys').countDocuments(filter);
+  }
+
+  test.each([
+    ['deleting', 'invalid_token'],
+    ['suspended', 'organization_suspended'],
+  ])('%s since the request was let in: no key is made', async (state, code) => {
+    await setState(state);
+    await expect(create()).rejects.toMatchObject({ code });
+    expect(await countKeys()).toBe(0);
+    await setState('active');
+  });
+
+  test('deleted while keys are made: no key is left', async () => {
+    await makeKey(one, acme.auth, ['org:read']);
+    const attempts = Array.from({ length: 10 }, create);
     const url = '/org/delete';
     const deletion = other.app.inject({ method: 'DELETE', url, headers: acme.auth });
     await Promise.allSettled(attempts);
     expectStatus(await deletion, 200);
-    const late = one.services.apiKeys.create(
-      {
-        ...{ kind: 'api_key', apiKeyId: new ObjectId(), expiresAt: null },
-        organizationId: new ObjectId(acme.organization.id),
-        permissions: new Set(['org:read'] as const),
-      },
-      { name: 'Later still', permissions: ['org:read'] },
-    );
-    await expect(late).rejects.toMatchObject({ code: 'invalid_token' });
-    const filter = { organization_id: new ObjectId(acme.organization.id) };
-    expect(await cluster.db.collection('api_keys').countDocuments(filter)).toBe(0);
+    await expect(create()).rejects.toMatchObject({ code: 'invalid_token' });
+    expect(await countKeys()).toBe(0);
   });
 });
 
