@@ -3,8 +3,8 @@ import addFormats from 'ajv-formats';
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Api, apiOf, bearer } from '../support/api.ts';
-import { enrolled } from '../support/authenticator.ts';
 import { deleteKey, listKeys, postKey } from '../support/api-keys.ts';
+import { enrolled } from '../support/authenticator.ts';
 import {
   expectStatus,
   signUpAndIn,
