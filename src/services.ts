@@ -206,7 +206,10 @@ export function createServices(
   const update = new OrganizationUpdate(lifecycle);
   const deletion = new OrganizationDeletion({
     ...lifecycle,
-    erasers: [({ _id }) => idempotencyStore.eraseSubject(_id)],
+    erasers: [
+      ({ _id }) => idempotencyStore.eraseSubject(_id),
+      ({ _id }) => apiKeyStore.endAllOfOrganization(_id),
+    ],
   });
   const recovery = new Recovery({ registry, creation, update, deletion, logger, instanceId });
 

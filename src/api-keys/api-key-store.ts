@@ -128,6 +128,13 @@ export class ApiKeyStore {
     this.#changed(...ids);
   }
 
+  async endAllOfOrganization(organizationId: ObjectId): Promise<void> {
+    await retryTransient(() =>
+      this.#keys.deleteMany({ organization_id: organizationId }, withinDeadline()),
+    );
+    this.#changed(organizationId);
+  }
+
   /** Writes down when keys were last used. A lost answer is no loss: it is a maximum. */
   async recordUse(uses: readonly { id: ObjectId; at: Date }[]): Promise<void> {
     const writes = uses.map(({ id, at }) => ({

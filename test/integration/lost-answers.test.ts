@@ -77,7 +77,7 @@ const CASES: readonly { scenario: Scenario; writes: number; done: Look; absent: 
   },
   {
     scenario: deletion,
-    writes: 10,
+    writes: 11,
     done: { held: 200, freed: 404, signUp: 404, was: 404 },
     absent: { held: 200, freed: 200, signUp: 200, was: 200 },
   },
