@@ -96,7 +96,7 @@ function view({ key, maker }: ApiKey) {
     prefix: key.prefix,
     permissions: key.permissions,
     created_at: key.created_at.toISOString(),
-    created_by: maker && { ...maker, id: maker.id.toHexString() },
+    created_by: { ...maker, id: maker.id.toHexString() },
     expires_at: key.expires_at?.toISOString() ?? null,
     last_used_at: key.last_used_at?.toISOString() ?? null,
   };

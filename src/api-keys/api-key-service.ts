@@ -51,7 +51,7 @@ export interface Maker {
 /** A key as its organization sees it. */
 export interface ApiKey {
   key: ApiKeyDocument;
-  maker: Maker | null;
+  maker: Maker;
 }
 
 interface ApiKeyServiceDeps {
@@ -80,8 +80,7 @@ export class ApiKeyService {
   /** An organization's keys, oldest first, those included that expired in the last 30 days. */
   async list(organizationId: ObjectId, request: PageRequest): Promise<Page<ApiKey>> {
     const page = await this.#deps.keys.page(organizationId, request);
-    const makers = page.items.map(({ created_by }) => personOf(created_by));
-    const emails = await this.#emailsOf(organizationId, makers);
+    const emails = await this.#emailsOfMakers(organizationId, page.items);
     const items = page.items.map((key) => ({ key, maker: makerOf(key.created_by, emails) }));
     return { ...page, items };
   }
@@ -114,7 +113,7 @@ export class ApiKeyService {
     await keys.remove(organizationId, attempt.earlierIds);
     const { key, text } = await this.#insert(fields);
     await this.#assertOrganizationStays(key);
-    const emails = await this.#emailsOf(organizationId, [personOf(key.created_by)]);
+    const emails = await this.#emailsOfMakers(organizationId, [key]);
     return { key, text, maker: makerOf(key.created_by, emails) };
   }
 
@@ -161,14 +160,14 @@ export class ApiKeyService {
   }
 
   /** Of those who are members: what has become of the others is no more the organization's business. */
-  async #emailsOf(
+  async #emailsOfMakers(
     organizationId: ObjectId,
-    people: readonly (ObjectId | null)[],
+    keys: readonly ApiKeyDocument[],
   ): Promise<ReadonlyMap<string, string>> {
     const { memberships, admins } = this.#deps;
-    const ids = people.flatMap((id) => (id === null ? [] : [id]));
-    if (ids.length === 0) return new Map();
-    const members = await memberships.membersAmong(organizationId, ids);
+    const people = peopleOf(keys);
+    if (people.length === 0) return new Map();
+    const members = await memberships.membersAmong(organizationId, people);
     const found = await admins.findMany(members);
     return new Map(found.map(({ _id, email }) => [_id.toHexString(), email]));
   }
@@ -178,14 +177,14 @@ function makerIs(caller: Caller): ApiKeyMaker {
   return caller.kind === 'member' ? { admin_id: caller.adminId } : { api_key_id: caller.apiKeyId };
 }
 
-function personOf(maker: ApiKeyMaker): ObjectId | null {
-  return 'admin_id' in maker ? maker.admin_id : null;
+function peopleOf(keys: readonly ApiKeyDocument[]): ObjectId[] {
+  return keys.flatMap(({ created_by }) => ('admin_id' in created_by ? [created_by.admin_id] : []));
 }
 
-function makerOf(maker: ApiKeyMaker, emails: ReadonlyMap<string, string>): Maker | null {
+function makerOf(maker: ApiKeyMaker, emails: ReadonlyMap<string, string>): Maker {
   if ('api_key_id' in maker) return { type: 'api_key', id: maker.api_key_id, email: null };
   const { admin_id: id } = maker;
-  return id && { type: 'admin', id, email: emails.get(id.toHexString()) ?? null };
+  return { type: 'admin', id, email: emails.get(id.toHexString()) ?? null };
 }
 
 /** @throws InvalidFieldError */

@@ -29,8 +29,8 @@ export interface ApiKeyDocument {
   last_used_at: Date | null;
 }
 
-/** Who made a key: a person, whose id goes with the account, or a machine. */
-export type ApiKeyMaker = { admin_id: ObjectId | null } | { api_key_id: ObjectId };
+/** Who made a key: a person or a machine, that may be gone since. */
+export type ApiKeyMaker = { admin_id: ObjectId } | { api_key_id: ObjectId };
 
 /** So long an expired key is still shown, so that people find out what has stopped. */
 const SHOWN_EXPIRED_SECONDS = 30 * 24 * 60 * 60;

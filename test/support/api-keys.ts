@@ -11,7 +11,7 @@ export interface Made {
   prefix: string;
   permissions: Permission[];
   created_at: string;
-  created_by: { type: string; id: string; email: string | null } | null;
+  created_by: { type: string; id: string; email: string | null };
   expires_at: string | null;
   last_used_at: string | null;
   key: string;
