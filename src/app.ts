@@ -2,6 +2,7 @@ import helmet from '@fastify/helmet';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { adminRoutes, loginRoutes, publicAdminRoutes } from './admins/admin-routes.ts';
+import { apiKeyRoutes } from './api-keys/api-key-routes.ts';
 import { healthRoutes } from './health/health-routes.ts';
 import { addCaller, requireCaller } from './http/authentication.ts';
 import { addBodyParsers } from './http/body-parsers.ts';
@@ -103,6 +104,7 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     await scope.register(organizationRoutes, { services });
     await scope.register(memberRoutes, { services });
     await scope.register(roleRoutes, { services });
+    await scope.register(apiKeyRoutes, { services });
     await scope.register(adminRoutes, { services });
     await scope.register(sessionRoutes, { services });
     await scope.register(mfaRoutes, { services });

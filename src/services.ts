@@ -9,6 +9,10 @@ import { CredentialCheck } from './admins/credential-check.ts';
 import { LoginService } from './admins/login-service.ts';
 import { PasswordHasher, PasswordQueueFullError } from './admins/password-hasher.ts';
 import { Reauthentication } from './admins/reauthentication.ts';
+import { makeApiKey } from './api-keys/api-key.ts';
+import { ApiKeyAccess, type KeyAccess } from './api-keys/api-key-access.ts';
+import { ApiKeyService } from './api-keys/api-key-service.ts';
+import { API_KEYS, ApiKeyStore } from './api-keys/api-key-store.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { Belongings } from './database/belongings.ts';
 import { ensureIndexes, type MasterCollection } from './database/collections.ts';
@@ -66,6 +70,7 @@ export const MASTER_COLLECTIONS: readonly MasterCollection[] = [
   MEMBERSHIPS,
   SESSIONS,
   ROLES,
+  API_KEYS,
   IDEMPOTENCY_KEYS,
   RATE_LIMITS,
 ];
@@ -75,8 +80,10 @@ const RECOVERY_INTERVAL_MS = 500;
 /** How often the registry and the collections are compared. */
 const RECONCILIATION_INTERVAL_MS = 10 * 60 * 1_000;
 
-/** How often it is written down when sessions were last used. */
+/** How often it is written down when sessions and API keys were last used. */
 const LAST_USE_INTERVAL_MS = 60 * 1_000;
+/** Where it is written who may do what. */
+const ACCESS_COLLECTIONS = [ORGANIZATIONS, ADMINS, MEMBERSHIPS, SESSIONS, ROLES, API_KEYS];
 /** What may change of a document without a change of who may do what. */
 const UNIMPORTANT_FIELDS = [
   'last_used_at',
@@ -145,19 +152,22 @@ export function createServices(
   const registry = new RegistryStore(master);
   const operations = new OperationStore(master);
   const admins = new AdminStore(master);
-  const sessionAccess: AccessCache<SessionAccess> = new AccessCache({
-    clock,
-    // Read when an answer is looked for, which is after everything here has been made.
-    horizon: {
-      get seenUntilMs() {
-        return changes.seenUntilMs;
-      },
+  // Read when an answer is looked for, which is after everything here has been made.
+  const horizon = {
+    get seenUntilMs(): number {
+      return changes.seenUntilMs;
     },
-  });
-  const accessChanged = (...changed: ObjectId[]) => sessionAccess.invalidate(changed);
+  };
+  const sessionAccess = new AccessCache<SessionAccess>({ clock, horizon });
+  const keyAccess = new AccessCache<KeyAccess>({ clock, horizon });
+  const caches = [sessionAccess, keyAccess];
+  const accessChanged = (...changed: ObjectId[]) => {
+    for (const cache of caches) cache.invalidate(changed);
+  };
   const memberships = new MembershipStore(master, accessChanged);
   const sessionStore = new SessionStore(master, accessChanged);
   const roleStore = new RoleStore(master, accessChanged);
+  const apiKeyStore = new ApiKeyStore(master, accessChanged);
   const idempotencyStore = new IdempotencyStore(master);
   const collections = new TenantCollections(client, settings.masterDatabase);
   const belongings = new Belongings({
@@ -227,9 +237,17 @@ export function createServices(
   });
   const members = new MemberService({ memberships, admins, roles, changes: memberChanges });
   const sessionUse = new LastUse({ clock, record: (uses) => sessionStore.recordUse(uses) });
+  const keyUse = new LastUse({ clock, record: (uses) => apiKeyStore.recordUse(uses) });
+  const apiKeyAccess = new ApiKeyAccess({
+    ...{ keys: apiKeyStore, registry, keyAccess, lastUse: keyUse, clock },
+  });
+  const apiKeys = new ApiKeyService({
+    ...{ keys: apiKeyStore, registry, memberships, admins, clock, ids, makeKey: makeApiKey },
+    forgetAnswers: (id) => idempotencyStore.eraseSubject(id),
+  });
   const access = new AccessService({
     ...{ accessTokens, sessions: sessionStore, memberships, registry, roles: roleStore },
-    ...{ sessionAccess, lastUse: sessionUse, clock },
+    ...{ sessionAccess, lastUse: sessionUse, apiKeys: apiKeyAccess, clock },
   });
   const organizations = new OrganizationService({
     ...{ registry, admins, memberships, passwords, credentials, creation, deletion, budget },
@@ -261,17 +279,21 @@ export function createServices(
     task: () => reconciliation.run(),
   });
 
-  const recordLastUse = () => sessionUse.flush();
+  const recordLastUse = async () => {
+    await Promise.all([sessionUse.flush(), keyUse.flush()]);
+  };
   const lastUseTask = new RepeatingTask({
     ...{ name: 'recording of last use', everyMs: LAST_USE_INTERVAL_MS, logger },
     task: recordLastUse,
   });
   const changes = new MasterChanges({
     ...{ master, clock, logger },
-    collections: [ORGANIZATIONS, ADMINS, MEMBERSHIPS, SESSIONS, ROLES].map(({ name }) => name),
+    collections: ACCESS_COLLECTIONS.map(({ name }) => name),
     unimportant: UNIMPORTANT_FIELDS,
-    onChange: (changed) => sessionAccess.invalidate(changed),
-    onGap: () => sessionAccess.clear(),
+    onChange: (changed) => accessChanged(...changed),
+    onGap: () => {
+      for (const cache of caches) cache.clear();
+    },
   });
 
   return {
@@ -280,6 +302,7 @@ export function createServices(
     members,
     memberChanges,
     roles,
+    apiKeys,
     organizations,
     organizationUpdates,
     logins,
@@ -318,9 +341,9 @@ export function createServices(
     async [Symbol.asyncDispose](): Promise<void> {
       await changes[Symbol.asyncDispose]();
       await lastUseTask[Symbol.asyncDispose]();
-      await sessionUse
-        .flush()
-        .catch((error: unknown) => logger.warn({ err: error }, 'could not record last use'));
+      await recordLastUse().catch((error: unknown) =>
+        logger.warn({ err: error }, 'could not record last use'),
+      );
       await recoveryTask[Symbol.asyncDispose]();
       await reconciliationTask[Symbol.asyncDispose]();
       await mailTasks[Symbol.asyncDispose]();

@@ -1,4 +1,6 @@
 import { ObjectId } from 'mongodb';
+import { isApiKey } from '../api-keys/api-key.ts';
+import type { ApiKeyAccess } from '../api-keys/api-key-access.ts';
 import type { Clock } from '../clock.ts';
 import type { MembershipDocument, MembershipStore } from '../members/membership-store.ts';
 import { type OrganizationState, SERVING_STATES } from '../registry/organization-document.ts';
@@ -34,11 +36,12 @@ interface AccessServiceDeps {
   roles: RoleStore;
   sessionAccess: AccessCache<SessionAccess>;
   lastUse: LastUse;
+  apiKeys: ApiKeyAccess;
   clock: Clock;
 }
 
 /**
- * Decides who an access token speaks for **now**. A token only names a session; session, membership, role and organization
+ * Decides who an access token or an API key speaks for **now**. An access token only names a session; session, membership, role and organization
  * decide, so a removed member, an ended session, another role or a deleted organization count without waiting for the
  * token to expire. The organization is found by id; whoever took its name since is somebody else.
  */
@@ -51,7 +54,8 @@ export class AccessService {
 
   /** @throws InvalidTokenError, TokenExpiredError, OrganizationSuspendedError */
   async authenticate(token: string, freshness: Freshness): Promise<Caller> {
-    const { accessTokens, sessionAccess, clock, lastUse } = this.#deps;
+    const { accessTokens, sessionAccess, clock, lastUse, apiKeys } = this.#deps;
+    if (isApiKey(token)) return apiKeys.authenticate(token, freshness);
     const claims = accessTokens.verify(token);
     const load = () => this.#lookUp(claims.sid, claims.admin_id, claims.org_id);
     const access =

@@ -18,6 +18,8 @@ export interface MemberCaller extends CallerOfOrganization {
 export interface MachineCaller extends CallerOfOrganization {
   kind: 'api_key';
   apiKeyId: ObjectId;
+  /** When the key ends; null if never. */
+  expiresAt: Date | null;
 }
 
 /** Who is asking, as established for one request. */

@@ -26,6 +26,7 @@ export async function addOpenApi(app: FastifyInstance): Promise<void> {
         { name: 'Organizations', description: 'The five operations on organizations' },
         { name: 'Members', description: 'Who belongs to an organization' },
         { name: 'Roles', description: 'What members may do' },
+        { name: 'API keys', description: 'For machines that work for an organization' },
         { name: 'Admins', description: 'Signing in, and your own account' },
         { name: 'Sessions', description: 'Where you are signed in' },
         { name: 'Keys', description: 'For back ends that verify access tokens by themselves' },
@@ -33,7 +34,13 @@ export async function addOpenApi(app: FastifyInstance): Promise<void> {
       ],
       components: {
         securitySchemes: {
-          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            description:
+              'An access token, or an API key (`tnt_…`). A key is for what its permissions allow; operations of which ' +
+              '`x-permission` is `self` are for people, and answer a key with 403 `person_required`.',
+          },
           password: {
             type: 'oauth2',
             description: 'Sign in with e-mail address (as username) and password.',

@@ -37,12 +37,16 @@ export function addIdempotency(app: FastifyInstance, service: IdempotencyService
       return;
     }
     const { status, content_type, body } = begun.answer;
-    return reply
-      .code(status)
-      .header('idempotent-replayed', 'true')
-      .type(content_type)
-      .serializer((text: string) => text)
-      .send(body);
+    return (
+      reply
+        .code(status)
+        .header('idempotent-replayed', 'true')
+        // Whatever the first answer said of that: some hold secrets.
+        .header('cache-control', 'no-store')
+        .type(content_type)
+        .serializer((text: string) => text)
+        .send(body)
+    );
   });
 
   app.addHook('onSend', async (request, reply, payload) => {

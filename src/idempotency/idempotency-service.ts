@@ -3,7 +3,8 @@ import type { ObjectId } from 'mongodb';
 import { AppError } from '../errors.ts';
 import type { IdSource } from '../ids.ts';
 import type { DerivedKeys, ServiceKeys } from '../keys/service-keys.ts';
-import type { IdempotencyStore, StoredAnswer } from './idempotency-store.ts';
+import { type Answer, AnswerSeal } from './answer-seal.ts';
+import type { IdempotencyStore } from './idempotency-store.ts';
 
 class IdempotencyKeyReusedError extends AppError {
   constructor() {
@@ -27,6 +28,17 @@ class IdempotencyKeyInProgressError extends AppError {
   }
 }
 
+/** Only when a secret was replaced, and dropped, while the request was being worked on. */
+class IdempotencyAnswerLostError extends AppError {
+  constructor() {
+    super(
+      'conflict',
+      'idempotency_answer_lost',
+      'The request was answered before, but the answer cannot be read any more. Look at what there is before you try again.',
+    );
+  }
+}
+
 /** A request that may do its work. */
 export interface IdempotentAttempt {
   kind: 'attempt';
@@ -41,28 +53,30 @@ export interface IdempotentAttempt {
 /** A request that was answered before. */
 export interface Replay {
   kind: 'replay';
-  answer: StoredAnswer;
+  answer: Answer;
 }
 
 /**
  * Remembers the answers to requests that carry an `Idempotency-Key`, so that repeating one after a lost answer does the
- * work once. The body is remembered as a keyed hash only: it may hold a password.
+ * work once. The body is remembered as a keyed hash only, as it may hold a password, and the answer is encrypted.
  *
  * @see https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
  */
 export class IdempotencyService {
   readonly #deps: { store: IdempotencyStore; ids: IdSource };
   readonly #keys: DerivedKeys;
+  readonly #answers: AnswerSeal;
 
   constructor(deps: { store: IdempotencyStore; ids: IdSource; keys: ServiceKeys }) {
     this.#deps = deps;
     this.#keys = deps.keys.derive('tenantry idempotency');
+    this.#answers = new AnswerSeal(deps);
   }
 
   /**
    * @param operation - the route, and whatever else keys of one caller are kept apart by
    * @param organizationId - the organization the answer is about, with which it is forgotten
-   * @throws IdempotencyKeyReusedError, IdempotencyKeyInProgressError
+   * @throws IdempotencyKeyReusedError, IdempotencyKeyInProgressError, IdempotencyAnswerLostError
    */
   async begin(
     operation: string,
@@ -85,7 +99,11 @@ export class IdempotencyService {
     if (earlier.attempt_id.equals(attemptId)) return { ...attempt, earlierSubjectIds: [] };
     if (earlier.fingerprint !== fingerprint && !former.includes(earlier.fingerprint))
       throw new IdempotencyKeyReusedError();
-    if (earlier.answer !== null) return { kind: 'replay', answer: earlier.answer };
+    if (earlier.answer !== null) {
+      const answer = this.#answers.open(earlier.answer, keyId);
+      if (answer === undefined) throw new IdempotencyAnswerLostError();
+      return { kind: 'replay', answer };
+    }
     const taken = await store.takeOver(keyId, attemptId, subjectId);
     if (taken === null) throw new IdempotencyKeyInProgressError();
     const earlierSubjectIds = taken.subject_ids.filter((id) => !id.equals(subjectId));
@@ -96,11 +114,11 @@ export class IdempotencyService {
    * Keeps an answer that repeating the request would give again; forgets one that only says "not now", and one that asks
    * for a further proof, which makes another body of the same request.
    */
-  async end(attempt: IdempotentAttempt, answer: StoredAnswer): Promise<void> {
+  async end({ keyId, attemptId }: IdempotentAttempt, answer: Answer): Promise<void> {
     const { store } = this.#deps;
     const passing = answer.status >= 500 || answer.status === 429 || answer.status === 401;
-    if (passing) await store.release(attempt.keyId, attempt.attemptId);
-    else await store.complete(attempt.keyId, attempt.attemptId, answer);
+    if (passing) await store.release(keyId, attemptId);
+    else await store.complete(keyId, attemptId, this.#answers.seal(answer, keyId));
   }
 }
 

@@ -1,14 +1,14 @@
-import type { Collection, Db, ObjectId } from 'mongodb';
+import type { Binary, Collection, Db, ObjectId } from 'mongodb';
 import { type MasterCollection, masterCollection } from '../database/collections.ts';
 import { retryTransient } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
 import { literal } from '../database/update-pipeline.ts';
 
-/** An answer as it was sent. */
+/** An answer, but for its body as it was sent; see {@link AnswerSeal}. */
 export interface StoredAnswer {
   status: number;
   content_type: string;
-  body: string;
+  sealed_body: Binary;
 }
 
 /** One use of an `Idempotency-Key`. */
@@ -131,6 +131,11 @@ export class IdempotencyStore {
     await retryTransient(() =>
       this.#keys.deleteOne({ _id: id, attempt_id: attemptId, answer: null }, withinDeadline()),
     );
+  }
+
+  /** Forgets the answers about something that is gone, as far as they do not go with its organization. */
+  async eraseSubject(subjectId: ObjectId): Promise<void> {
+    await retryTransient(() => this.#keys.deleteMany({ subject_ids: subjectId }, withinDeadline()));
   }
 }
 

@@ -116,6 +116,12 @@ export class MembershipStore {
     return pageOf(found, limit);
   }
 
+  /** @returns those of the people who are members, in no order */
+  async membersAmong(organizationId: ObjectId, adminIds: readonly ObjectId[]): Promise<ObjectId[]> {
+    const among = { organization_id: organizationId, admin_id: { $in: [...adminIds] } };
+    return (await this.#find({ ...among, ...LASTING })).map(({ admin_id }) => admin_id);
+  }
+
   countOf(organizationId: ObjectId): Promise<number> {
     return retryTransient(() =>
       this.#memberships.countDocuments(

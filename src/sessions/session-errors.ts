@@ -1,8 +1,8 @@
 import { AppError } from '../errors.ts';
 
-/** No access token, or one that opens nothing (any more). What is wrong with it is not said. */
+/** An access token or API key that opens nothing (any more). What is wrong with it is not said. */
 export class InvalidTokenError extends AppError {
-  constructor(message = 'The access token is not valid.', cause?: unknown) {
+  constructor(message = 'The access token or API key is not valid.', cause?: unknown) {
     super('unauthenticated', 'invalid_token', message, { cause });
   }
 }
@@ -18,7 +18,7 @@ export class AuthenticationRequiredError extends AppError {
     super(
       'unauthenticated',
       'authentication_required',
-      'Send an access token: Authorization: Bearer <token>.',
+      'Send an access token or an API key: Authorization: Bearer <token>.',
     );
   }
 }

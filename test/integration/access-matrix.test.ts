@@ -3,6 +3,7 @@ import { ObjectId } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GRANTABLE_PERMISSIONS, type Permission } from '../../src/roles/permissions.ts';
 import { apiOf, bearer, expectProblem } from '../support/api.ts';
+import { deleteKey, makeKey, withKey } from '../support/api-keys.ts';
 import { placesNaming } from '../support/database-truth.ts';
 import { aMember } from '../support/members.ts';
 import {
@@ -74,12 +75,14 @@ async function aStranger(): Promise<Stranger> {
     await service.app.inject({ method: 'POST', url: '/org/roles', headers, payload }),
     201,
   );
+  const apiKey = await makeKey(service, headers, ['org:read']);
   const sessions = await service.app.inject({ url: '/admin/sessions', headers });
   return {
     signedUp,
     ids: {
       '/org/members/': member.id,
       '/org/roles/': role.name,
+      '/org/api-keys/': apiKey.id,
       '/admin/sessions/': sessions.json().data[0].id,
     },
   };
@@ -172,6 +175,28 @@ describe('refuses every route to', () => {
     await refusesAll(acme.auth, 401, 'invalid_token');
   });
 
+  test('an API key that was deleted', async () => {
+    const acme = await signUpAndIn(service);
+    const key = await makeKey(service, acme.auth, ['api_key:write']);
+    expectStatus(await deleteKey(service, acme.auth, key.id), 204);
+    await refusesAll(withKey(key), 401, 'invalid_token');
+  });
+
+  test('an API key that has expired', async () => {
+    const acme = await signUpAndIn(service);
+    const expires_at = new Date(service.clock.now().getTime() + 1).toISOString();
+    const key = await makeKey(service, acme.auth, ['api_key:write'], { expires_at });
+    service.clock.advance(1);
+    await refusesAll(withKey(key), 401, 'invalid_token');
+  });
+
+  test('an API key of a deleted organization', async () => {
+    const acme = await signUpAndIn(service);
+    const key = await makeKey(service, acme.auth, ['api_key:write']);
+    expectStatus(await apiOf(service).remove({ headers: acme.auth }), 200);
+    await refusesAll(withKey(key), 401, 'invalid_token');
+  });
+
   test('a deleted organization', async () => {
     const acme = await signUpAndIn(service);
     expectStatus(await apiOf(service).remove({ headers: acme.auth }), 200);
@@ -229,6 +254,26 @@ describe.each(guarded.map((route) => [nameOf(route), route] as const))('%s', (_n
     expect(answer.statusCode, answer.body).toBeLessThan(500);
     if (answer.statusCode === 403) expect(answer.json().code).not.toBe('permission_denied');
   });
+
+  const grantable = GRANTABLE_PERMISSIONS.filter((one) => one === permission);
+  if (grantable.length === 0)
+    test('is refused to every API key', async () => {
+      const { auth } = await signUpAndIn(service);
+      const key = await makeKey(service, auth, GRANTABLE_PERMISSIONS);
+      const code = permission === 'self' ? 'person_required' : 'permission_denied';
+      expectProblem(await call(route, withKey(key)), 403, code);
+    });
+  else
+    test('is for an API key that allows this alone, and for none that allows all but this', async () => {
+      const others = GRANTABLE_PERMISSIONS.filter((one) => one !== permission);
+      const { auth } = await signUpAndIn(service);
+      const lacking = await makeKey(service, auth, others);
+      expectProblem(await call(route, withKey(lacking)), 403, 'permission_denied');
+      const key = await makeKey(service, auth, grantable);
+      const answer = await call(route, withKey(key));
+      expect([401, 403], answer.body).not.toContain(answer.statusCode);
+      expect(answer.statusCode, answer.body).toBeLessThan(500);
+    });
 
   if (route.path.includes('{'))
     test('does not reach into another organization', async () => {

@@ -125,13 +125,51 @@ describe('a request that is repeated', () => {
     expect(again.json().id).not.toBe(first.id);
   });
 
-  test('keeps neither the key nor the password where somebody could read it', async () => {
+  test('keeps neither the key nor what was sent and answered where somebody could read it', async () => {
     const key = someKey();
     const signUp = someSignUp({ password: 'not to be read anywhere' });
     expectStatus(await api.create(signUp, withKey(key)), 201);
-    const stored = JSON.stringify(await keys().find().toArray());
-    expect(stored).not.toContain(key);
-    expect(stored).not.toContain(signUp.password);
+    const all = await keys().find().toArray();
+    const bytes = all.map(({ answer }) => Buffer.from(answer?.sealed_body.value() ?? []));
+    expect(Buffer.concat(bytes).length).toBeGreaterThan(100);
+    const stored = JSON.stringify(all) + Buffer.concat(bytes).toString('latin1');
+    for (const secret of [key, signUp.password, signUp.email, signUp.organization_name])
+      expect(stored).not.toContain(secret);
+  });
+
+  test('gets the answer of before the secret was replaced, and of none that was dropped', async () => {
+    const database = service.settings.masterDatabase;
+    const { jwtSecret } = service.settings;
+    const next = 'the secret that comes after that of the tests';
+    const instance = (settings: { jwtSecret: string; jwtPreviousSecrets?: string[] }) =>
+      startTestService({ database, start: false, settings });
+    await using replaced = await instance({ jwtSecret: next, jwtPreviousSecrets: [jwtSecret] });
+    await using dropped = await instance({ jwtSecret: next });
+    const signUp = someSignUp();
+    const key = withKey(someKey());
+    const first = expectStatus(await api.create(signUp, key), 201);
+    const again = expectStatus(await apiOf(replaced).create(signUp, key), 201);
+    expect(again.body).toBe(first.body);
+    expectProblem(await apiOf(dropped).create(signUp, key), 422, 'idempotency_key_reused');
+  });
+
+  test('gets no answer that was sealed for another key, or changed', async () => {
+    const signUp = someSignUp();
+    const [key, other] = [someKey(), someKey()];
+    const ids: string[] = [];
+    for (const [one, body] of [
+      [key, signUp],
+      [other, someSignUp()],
+    ] as const) {
+      const known = (await keys().find().toArray()).map(({ _id }) => _id);
+      expectStatus(await api.create(body, withKey(one)), 201);
+      const made = await keys().findOne({ _id: { $nin: known } });
+      ids.push(String(made?._id));
+    }
+    const [mine = '', others = ''] = ids;
+    const foreign = await keys().findOne({ _id: others });
+    await keys().updateOne({ _id: mine }, { $set: { answer: foreign?.answer } });
+    expectProblem(await api.create(signUp, withKey(key)), 409, 'idempotency_answer_lost');
   });
 });
 

@@ -3,6 +3,7 @@ import addFormats from 'ajv-formats';
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Api, apiOf, bearer } from '../support/api.ts';
+import { deleteKey, listKeys, postKey } from '../support/api-keys.ts';
 import { enrolled } from '../support/authenticator.ts';
 import {
   expectStatus,
@@ -81,17 +82,20 @@ describe('the document', () => {
         'delete /admin/sessions',
         'delete /admin/sessions/{id}',
         'delete /admin/mfa/totp',
+        'delete /org/api-keys/{id}',
         'delete /org/delete',
         'delete /org/members/{admin_id}',
         'delete /org/roles/{name}',
         'get /admin/me',
         'get /admin/organizations',
         'get /admin/sessions',
+        'get /org/api-keys',
         'get /org/members',
         'get /org/roles',
         'patch /admin/me',
         'patch /org/members/{admin_id}',
         'post /admin/switch',
+        'post /org/api-keys',
         'post /org/leave',
         'post /org/roles',
         'post /org/transfer',
@@ -251,6 +255,7 @@ describe('the answers', () => {
     const { headers } = { headers: acme.auth };
     const name = acme.organization.organization_name;
     const changed = { metadata: { a: [1] }, external_id: 'x-1' };
+    const keyBody = { name: 'A key', permissions: ['org:read'], expires_at: null };
     const answers = [
       ['get', '/health/live', await service.app.inject({ url: '/health/live' })],
       ['get', '/health/ready', await service.app.inject({ url: '/health/ready' })],
@@ -268,6 +273,10 @@ describe('the answers', () => {
       ['post', '/admin/login', await api.login({ email, password: 'wrong' })],
       ['post', '/admin/refresh', await api.refresh(acme.tokens.refresh_token)],
       ['post', '/admin/refresh', await api.refresh('x')],
+      ['post', '/org/api-keys', await postKey(service, headers, { name: 'A key' })],
+      ['post', '/org/api-keys', await postKey(service, headers, keyBody)],
+      ['get', '/org/api-keys', await listKeys(service, headers)],
+      ['delete', '/org/api-keys/{id}', await deleteKey(service, headers, acme.organization.id)],
       ['delete', '/org/delete', await api.remove({ headers })],
       ['delete', '/org/delete', await api.remove({ headers })],
     ] as const;

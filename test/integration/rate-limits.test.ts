@@ -187,6 +187,7 @@ describe('a limit that a route declares', () => {
     const machine = {
       kind: 'api_key',
       apiKeyId: new ObjectId(),
+      expiresAt: null,
       organizationId,
       permissions,
     } as const;

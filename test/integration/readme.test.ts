@@ -14,9 +14,9 @@ interface Stop {
   answer: string | undefined;
 }
 
-async function readWalk(): Promise<Stop[]> {
+async function readWalk(heading: string): Promise<Stop[]> {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
-  const walk = readme.split('## A walk through the five operations')[1]?.split('\n## ')[0] ?? '';
+  const walk = readme.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
   const blocks = [...walk.matchAll(/```(sh|json)\n(.*?)```/gs)];
   return blocks.flatMap(([, language, text = ''], index) => {
     const next = blocks[index + 1];
@@ -36,16 +36,15 @@ function shape(value: unknown, key = ''): unknown {
   if (/^[0-9a-f]{24}$/.test(value)) return '<id>';
   if (/^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/.test(value)) return '<time>';
   if (/^[0-9a-f-]{36}$/.test(value)) return '<uuid>';
-  return key === 'access_token' || key === 'refresh_token' ? '<token>' : value;
+  return ['access_token', 'refresh_token', 'key', 'prefix'].includes(key) ? '<token>' : value;
 }
 
-test("the README's walk gives the README's answers", async () => {
+/** Runs commands as a reader would, and compares the answers. */
+async function walk(stops: readonly Stop[]): Promise<void> {
   await using service = await startTestService({ settings: { rateLimits: true } });
   const url = await service.app.listen({ host: '127.0.0.1', port: 0 });
   const directory = await mkdtemp(join(tmpdir(), 'tenantry-readme-'));
   try {
-    const stops = await readWalk();
-    expect(stops.filter(({ answer }) => answer !== undefined)).toHaveLength(6);
     // One shell for all, as a reader would have it; a line of NULs parts the answers.
     const script = stops.map(({ command }) => `${command}\nprintf '\\0'`).join('\n');
     const { stdout } = await run('bash', ['-ec', script.replaceAll('http://127.0.0.1:8000', url)], {
@@ -59,4 +58,23 @@ test("the README's walk gives the README's answers", async () => {
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+const FIVE_OPERATIONS = 'A walk through the five operations';
+const answered = (stops: readonly Stop[]) => stops.filter(({ answer }) => answer !== undefined);
+
+test("the README's walk gives the README's answers", async () => {
+  const stops = await readWalk(FIVE_OPERATIONS);
+  expect(answered(stops)).toHaveLength(6);
+  await walk(stops);
+});
+
+test('so do its API keys, for whoever has signed up and in', async () => {
+  const before = (await readWalk(FIVE_OPERATIONS)).filter(({ command }) =>
+    /\/org\/create|\/admin\/login|^TOKEN=/.test(command),
+  );
+  expect(before).toHaveLength(3);
+  const stops = await readWalk('API keys');
+  expect(answered(stops)).toHaveLength(2);
+  await walk([...before, ...stops]);
 });
