@@ -156,10 +156,18 @@ describe('a field', () => {
   const long = ObjectId.createFromTime(1_000_000);
   const now = new ObjectId();
 
+  /** Of whom it was told that something may have changed. */
+  const changed: ObjectId[] = [];
+
   function belongings(): Belongings {
     const owners = { organization: ORGANIZATIONS, admin: ADMINS };
     const collections = [...MASTER_COLLECTIONS, THINGS];
-    return new Belongings({ master: cluster.db, collections, owners, changed: () => {} });
+    const master = cluster.db;
+    changed.length = 0;
+    return new Belongings({
+      ...{ master, collections, owners },
+      changed: (...ids) => changed.push(...ids),
+    });
   }
 
   async function things(...documents: Document[]) {
@@ -186,6 +194,7 @@ describe('a field', () => {
     expect(await left()).toHaveLength(4);
     await belongings().eraseOf('organization', now);
     expect((await left()).map(({ _id }) => _id)).toEqual([1, 2]);
+    expect(changed).toEqual([now]);
   });
 
   test('that names nobody does so, too, unless it is early or the owner’s id is young', async () => {
@@ -200,6 +209,7 @@ describe('a field', () => {
     );
     const erased = await belongings().eraseOrphans(new Date(now.getTimestamp().getTime() - 1_000));
     expect(erased).toEqual({ things: 2 });
+    expect(changed).toEqual([long, long]);
     expect(await left()).toMatchObject([
       { organization_id: now },
       { organization_id: null },

@@ -165,6 +165,28 @@ test('a creation whose commit is not answered is not undone by whoever began it'
   expect(await contradictions(cluster.db)).toEqual([]);
 });
 
+test('a creation that was undone before its last write takes place leaves nothing of that either', async () => {
+  let writes = 0;
+  const around: AroundCall = async (call, method) => {
+    if (method !== 'updateOne') return call();
+    writes += 1;
+    // The first reserves the name, the second inserts the account, the rest repeat it.
+    if (writes === 1) return call();
+    if (writes === 2) {
+      await cluster.expireLeases();
+      expect(await other.services.recovery.recoverExpired()).toBe(1);
+      await call();
+    }
+    throw timedOut();
+  };
+  const client = new ModelClient(cluster.db);
+  const request: Request = { kind: 'create', owner: 'ada@acme.example', name: 'Acme Inc' };
+  expect(await client.send(cluster.bare(around), request)).toBe('database_unavailable');
+  // It looks after it when it has answered.
+  await vi.waitFor(async () => expect(await contradictions(cluster.db)).toEqual([]), 20_000);
+  expect(await cluster.db.collection('admins').countDocuments()).toBe(0);
+});
+
 /** A deletion makes one for every collection that may hold what belongs to the organization. */
 async function writesOf(scenario: Scenario): Promise<number> {
   const losing = new Losing();

@@ -202,6 +202,17 @@ describe('what else happens before an update is recovered', () => {
     expectStatus(await login({ ...attempt.was, email }), 200);
   });
 
+  test('the collection is moved by hand: the update finds it, and gives it the new name', async () => {
+    const attempt = await updateOfEverything.prepare(second);
+    await stopAt(first, { point: 'update:reserved' }, attempt);
+    const { organization_name } = attempt.was;
+    const was = await cluster.db.collection('organizations').findOne({ organization_name });
+    await cluster.db.collection(String(was?.collection_name)).rename('org_elsewhere');
+    await recover();
+    await attempt.assertDone();
+    expect(await contradictions(cluster.db)).toEqual([]);
+  });
+
   test('the collection is dropped by hand: the update ends, and the loss is reported', async () => {
     const attempt = await updateOfEverything.prepare(second);
     await stopAt(first, { point: 'update:reserved' }, attempt);
