@@ -112,6 +112,15 @@ export class OperationStore {
     return committed;
   }
 
+  /**
+   * Records that an update is taken back from here on, by whoever has it. @throws OperationLostError when another instance
+   * has taken over, and may finish it
+   */
+  async decideUndo(claim: OperationClaim): Promise<void> {
+    const decided = await this.#change(claim, { $set: { 'operation.undoing': true } });
+    if (decided === null) throw new OperationLostError();
+  }
+
   /** Ends an operation whose effects have been taken back. @throws OperationLostError */
   async abandon(claim: OperationClaim, change: OrganizationChange): Promise<void> {
     const changed = await this.#change(claim, ending(change));

@@ -59,6 +59,8 @@ export interface UpdateOperation extends OperationFields {
   /** The organization's fields as they will be after the commit. */
   target: OrganizationTarget;
   credentials?: CredentialChange;
+  /** It turned out to be impossible, and is being taken back. */
+  undoing?: true;
 }
 
 export interface DeleteOperation extends OperationFields {

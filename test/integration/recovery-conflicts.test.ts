@@ -124,8 +124,8 @@ describe('a collection of somebody else', () => {
     // It has seen that the name is free, and that its lease holds.
     const free = reserved.kind === 'stopped' && (await reserved.goOn({ reply: 2 }));
     await foreignCollection(attempt.target);
-    // It has been refused the name, and seen once more that its lease holds: about to free the name.
-    const refused = free && free.kind === 'stopped' && (await free.goOn({ reply: 2 }));
+    // It has been refused the name: about to decide that the update is undone.
+    const refused = free && free.kind === 'stopped' && (await free.goOn({ reply: 1 }));
     await cluster.db.dropCollection(attempt.target);
     await recover();
     if (!refused || refused.kind === 'ended') throw new Error('ended without it');

@@ -76,6 +76,9 @@ export class OrganizationUpdate {
       await this.#moveCollection(organization, operation);
     } catch (error) {
       if (!isImpossible(error)) throw error;
+      // Recorded before it is done: whoever takes the operation over from here on undoes it as well, whether or not the
+      // obstacle is still there. So an instance that is late cannot take back what another has finished.
+      await operations.decideUndo(claim);
       await this.#undo(organization, operation);
       throw error;
     }
@@ -87,7 +90,13 @@ export class OrganizationUpdate {
 
   /** As {@link resume}, for recovery, to which an update that has to be undone is an outcome like the other. */
   async resumeAfterCrash(organization: OrganizationDocument): Promise<'finished' | 'undone'> {
+    const operation = updateOf(organization);
     try {
+      if (operation.undoing) {
+        using _lease = new OperationLease({ ...this.#deps, claim: claimOf(organization) });
+        await this.#undo(organization, operation);
+        return 'undone';
+      }
       await this.resume(organization);
       return 'finished';
     } catch (error) {
@@ -175,7 +184,6 @@ export class OrganizationUpdate {
   async #undo(organization: OrganizationDocument, { _id, credentials }: UpdateOperation) {
     const { admins, clock, operations } = this.#deps;
     const claim = claimOf(organization);
-    await operations.assertHeld(claim);
     if (credentials !== undefined)
       await admins.revertChange(credentials, _id, clock.now()).catch((error: unknown) => {
         // The old address went to somebody else meanwhile: then the new one stays.
