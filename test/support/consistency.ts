@@ -158,18 +158,18 @@ function peopleFindings(snapshot: Snapshot): Finding[] {
   ];
 }
 
-/** A key without an answer is the lock of an attempt; it names an organization that may never have come to be. */
+/**
+ * A key without an answer is the lock of an attempt; it names an organization that may never have come to be. What an answer
+ * says is sealed; one that is of no organization made one.
+ */
 function answerFindings(snapshot: Snapshot): Finding[] {
   const organizations = new Set(all(snapshot, ORGANIZATIONS).map(({ _id }) => String(_id)));
   return all(snapshot, IDEMPOTENCY_KEYS)
-    .filter(({ answer }) => answer?.status === 201 && isOrganization(JSON.parse(answer.body)))
+    .filter(
+      ({ answer, organization_id }) => answer?.status === 201 && organization_id === undefined,
+    )
     .filter((key) => !idsAt(key, 'subject_ids').some((id) => organizations.has(id)))
     .map(({ _id }) => orphan(`the idempotency key ${_id} answers for what does not exist`));
-}
-
-/** Keys are kept for other creations, too. */
-function isOrganization(answer: unknown): boolean {
-  return isObject(answer) && 'collection_name' in answer;
 }
 
 function hexOf(uuid: Binary | undefined): string {
