@@ -1,6 +1,7 @@
 import helmet from '@fastify/helmet';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { accountLinkRoutes } from './admins/account-link-routes.ts';
 import { adminRoutes, loginRoutes, publicAdminRoutes } from './admins/admin-routes.ts';
 import { apiKeyRoutes } from './api-keys/api-key-routes.ts';
 import { healthRoutes } from './health/health-routes.ts';
@@ -18,6 +19,7 @@ import { addTextSafety } from './http/text-safety.ts';
 import { transportErrors } from './http/transport-errors.ts';
 import { addValidation } from './http/validation.ts';
 import { addIdempotency } from './idempotency/idempotency-plugin.ts';
+import { invitationRoutes, publicInvitationRoutes } from './invitations/invitation-routes.ts';
 import { jwksRoutes } from './keys/jwks-routes.ts';
 import { memberRoutes } from './members/member-routes.ts';
 import { mfaRoutes } from './mfa/mfa-routes.ts';
@@ -97,12 +99,15 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     await scope.register(publicOrganizationRoutes, { services });
     await scope.register(loginRoutes, { services });
     await scope.register(publicAdminRoutes, { services });
+    await scope.register(accountLinkRoutes, { services });
+    await scope.register(publicInvitationRoutes, { services });
   });
   await app.register(async (scope) => {
     documentSecurity(scope);
     requireCaller(scope, services.access);
     await scope.register(organizationRoutes, { services });
     await scope.register(memberRoutes, { services });
+    await scope.register(invitationRoutes, { services });
     await scope.register(roleRoutes, { services });
     await scope.register(apiKeyRoutes, { services });
     await scope.register(adminRoutes, { services });

@@ -4,10 +4,14 @@ import { AccessService, type SessionAccess } from './access/access-service.ts';
 import { LastUse } from './access/last-use.ts';
 import { AccountRemoval } from './admins/account-removal.ts';
 import { AccountService } from './admins/account-service.ts';
+import { AccountTokenStore, EMAIL_CHANGES, PASSWORD_RESETS } from './admins/account-token-store.ts';
 import { ADMINS, AdminStore } from './admins/admin-store.ts';
 import { CredentialCheck } from './admins/credential-check.ts';
+import { CredentialNotices } from './admins/credential-notices.ts';
+import { EmailChangeService } from './admins/email-change-service.ts';
 import { LoginService } from './admins/login-service.ts';
 import { PasswordHasher, PasswordQueueFullError } from './admins/password-hasher.ts';
+import { PasswordResetService } from './admins/password-reset-service.ts';
 import { Reauthentication } from './admins/reauthentication.ts';
 import { makeApiKey } from './api-keys/api-key.ts';
 import { ApiKeyAccess, type KeyAccess } from './api-keys/api-key-access.ts';
@@ -21,6 +25,10 @@ import { Readiness } from './health/readiness.ts';
 import { IdempotencyService } from './idempotency/idempotency-service.ts';
 import { IDEMPOTENCY_KEYS, IdempotencyStore } from './idempotency/idempotency-store.ts';
 import { type IdSource, randomIds } from './ids.ts';
+import { InvitationAcceptance } from './invitations/invitation-acceptance.ts';
+import { InvitationService } from './invitations/invitation-service.ts';
+import { INVITATIONS, InvitationStore } from './invitations/invitation-store.ts';
+import { JoiningService } from './invitations/joining-service.ts';
 import { ServiceKeys } from './keys/service-keys.ts';
 import type { SigningKeySet } from './keys/signing-keys.ts';
 import type { Logger } from './logging/logger.ts';
@@ -35,6 +43,7 @@ import { RecoveryCodes } from './mfa/recovery-codes.ts';
 import { SecondFactorCheck } from './mfa/second-factor-check.ts';
 import { SecondFactorStore } from './mfa/second-factor-store.ts';
 import { TotpSecrets } from './mfa/totp-secrets.ts';
+import { randomTokens, type TokenSource } from './one-time-tokens/one-time-tokens.ts';
 import { OrganizationService } from './organizations/organization-service.ts';
 import { OrganizationUpdateService } from './organizations/organization-update-service.ts';
 import { GuessLimits } from './rate-limits/guess-limits.ts';
@@ -71,6 +80,9 @@ export const MASTER_COLLECTIONS: readonly MasterCollection[] = [
   SESSIONS,
   ROLES,
   API_KEYS,
+  INVITATIONS,
+  PASSWORD_RESETS,
+  EMAIL_CHANGES,
   IDEMPOTENCY_KEYS,
   RATE_LIMITS,
 ];
@@ -125,6 +137,8 @@ export interface ServiceSources {
   mailer: Mailer;
   clock: Clock;
   ids: IdSource;
+  /** Of the secrets in links. */
+  tokens: TokenSource;
   faults: FaultInjector;
 }
 
@@ -143,6 +157,7 @@ export function createServices(
   sources: Partial<ServiceSources> = {},
 ) {
   const { clock = systemClock, ids = randomIds, faults = noFaults, mailer = noMailer } = sources;
+  const { tokens = randomTokens } = sources;
   const master = client.db(settings.masterDatabase);
   const instanceId = ids.uuid();
   const { jwtSecret, jwtPreviousSecrets = [], signingKeys } = settings;
@@ -168,6 +183,7 @@ export function createServices(
   const sessionStore = new SessionStore(master, accessChanged);
   const roleStore = new RoleStore(master, accessChanged);
   const apiKeyStore = new ApiKeyStore(master, accessChanged);
+  const invitationStore = new InvitationStore(master);
   const idempotencyStore = new IdempotencyStore(master);
   const collections = new TenantCollections(client, settings.masterDatabase);
   const belongings = new Belongings({
@@ -223,19 +239,42 @@ export function createServices(
     ...{ refreshTokens: new RefreshTokens({ keys }), refreshTtlSeconds, idleTtlSeconds },
   });
   const logins = new LoginService({ admins, memberships, registry, sessions, credentials });
+  const links = { mailer, mailTasks, tokens, publicUrl: settings.publicUrl, clock, ids };
+  const notices = new CredentialNotices({ mailTasks, clock });
+  const passwordResets = new PasswordResetService({
+    ...{ ...links, resets: new AccountTokenStore(master, PASSWORD_RESETS), notices },
+    ...{ admins, memberships, registry, sessions: sessionStore, passwords, guesses },
+  });
+  const emailChanges = new EmailChangeService({
+    ...{ ...links, emailChanges: new AccountTokenStore(master, EMAIL_CHANGES), admins, notices },
+  });
   const accounts = new AccountService({
     ...{ admins, memberships, registry, sessions: sessionStore, reauthentication },
-    ...{ passwords, clock },
+    ...{ passwords, emailChanges, notices, clock, ids },
   });
   const roles = new RoleService({
     ...{ roles: roleStore, clock, ids },
-    isInUse: (organizationId, role) => memberships.isRoleInUse(organizationId, role),
+    // One after the other: an invitation that has been accepted by now has made its member before.
+    isInUse: async (organizationId, role) =>
+      (await invitationStore.isRoleInUse(organizationId, role)) ||
+      (await memberships.isRoleInUse(organizationId, role)),
   });
   const memberChanges = new MemberChanges({
     ...{ memberships, admins, accounts: accountRemoval, sessions: sessionStore },
     ...{ clock, ids, logger },
   });
   const members = new MemberService({ memberships, admins, roles, changes: memberChanges });
+  const invitations = new InvitationService({
+    ...{ ...links, invitations: invitationStore, memberships, admins, roles, registry, logger },
+  });
+  const acceptance = new InvitationAcceptance({
+    ...{ invitations: invitationStore, memberships, admins, accounts: accountRemoval, registry },
+    ...{ clock, ids, logger },
+  });
+  const joining = new JoiningService({
+    ...{ invitations: invitationStore, acceptance, admins, registry, credentials, passwords },
+    ...{ logins, clock, ids },
+  });
   const sessionUse = new LastUse({ clock, record: (uses) => sessionStore.recordUse(uses) });
   const keyUse = new LastUse({ clock, record: (uses) => apiKeyStore.recordUse(uses) });
   const apiKeyAccess = new ApiKeyAccess({
@@ -254,7 +293,16 @@ export function createServices(
     ...{ clock, ids, tenantDatabase },
   });
   const organizationUpdates = new OrganizationUpdateService({
-    ...{ organizations, registry, admins, sessions: sessionStore, passwords, update, clock },
+    ...{
+      organizations,
+      registry,
+      admins,
+      sessions: sessionStore,
+      passwords,
+      update,
+      notices,
+      clock,
+    },
   });
   const idempotency = new IdempotencyService({ store: idempotencyStore, ids, keys });
   const readiness = new Readiness({ client });
@@ -269,6 +317,7 @@ export function createServices(
     task: async () => {
       await recovery.recoverExpired();
       await memberChanges.finishInterrupted();
+      await acceptance.finishInterrupted();
       readiness.recovered();
     },
   });
@@ -301,6 +350,11 @@ export function createServices(
     accounts,
     members,
     memberChanges,
+    invitations,
+    acceptance,
+    joining,
+    passwordResets,
+    emailChanges,
     roles,
     apiKeys,
     organizations,

@@ -1,31 +1,42 @@
+import type { ObjectId } from 'mongodb';
 import type { MemberCaller } from '../access/caller.ts';
 import type { Clock } from '../clock.ts';
 import { InvalidFieldError } from '../errors.ts';
 import type { Page, PageRequest } from '../http/pagination.ts';
+import type { IdSource } from '../ids.ts';
 import type { MembershipStore } from '../members/membership-store.ts';
+import type { StoredPassword } from '../registry/organization-document.ts';
 import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { InvalidTokenError } from '../sessions/session-errors.ts';
 import type { SessionClient, SessionStore } from '../sessions/session-store.ts';
-import { assertVisibleText } from '../visible-text.ts';
-import type { AdminDocument } from './admin-document.ts';
+import { type AdminDocument, lastChangeOf, normalizeEmail } from './admin-document.ts';
+import { CredentialsChangedError } from './admin-errors.ts';
 import type { AdminStore } from './admin-store.ts';
+import type { CredentialNotices } from './credential-notices.ts';
+import type { EmailChangeService } from './email-change-service.ts';
 import type { OrganizationChoice } from './login-service.ts';
 import type { PasswordHasher } from './password-hasher.ts';
+import { assertAcceptablePassword } from './password-policy.ts';
+import { personName } from './person-name.ts';
 import type { Reauthentication } from './reauthentication.ts';
 
 /** A person's changes of their own account; what is absent stays as it is. */
 export interface AccountChange {
   name?: string | null;
+  /** Counts once it has been confirmed by mail. */
+  email?: string;
   password?: string;
   current_password?: string;
-  /** Of the second factor, if there is one: needed with a new password. */
+  /** Of the second factor, if there is one: needed with a new password or e-mail address. */
   code?: string;
 }
 
 /** A person, and where they are signed in. */
 export interface Account extends OrganizationChoice {
   admin: AdminDocument;
+  /** The address that waits to be confirmed. */
+  pendingEmail: string | null;
 }
 
 interface AccountServiceDeps {
@@ -35,7 +46,10 @@ interface AccountServiceDeps {
   sessions: SessionStore;
   reauthentication: Reauthentication;
   passwords: PasswordHasher;
+  emailChanges: EmailChangeService;
+  notices: CredentialNotices;
   clock: Clock;
+  ids: IdSource;
 }
 
 /** The rules of a person's own account. */
@@ -55,7 +69,8 @@ export class AccountService {
     ]);
     if (admin === null) throw new InvalidTokenError();
     if (organization === null) throw new OrganizationNotFoundError();
-    return { admin, organization, role };
+    const pendingEmail = await this.#deps.emailChanges.pendingOf(admin);
+    return { admin, organization, role, pendingEmail };
   }
 
   /** The organizations a person may sign in to, in the order they joined. */
@@ -76,10 +91,11 @@ export class AccountService {
   }
 
   /**
-   * Changes name and password. A new password needs the present one, and a code if there is a second factor; it ends the
-   * person's other sessions.
+   * Changes name and password, and asks for the confirmation of another e-mail address. Both of the latter need the present
+   * password, and a code if there is a second factor; a new password ends the person's other sessions.
    *
-   * @throws InvalidFieldError, MfaRequiredFieldError, InvalidCodeFieldError, InvalidTokenError
+   * @throws InvalidFieldError, PasswordTooCommonError, MfaRequiredFieldError, InvalidCodeFieldError, InvalidTokenError,
+   *   CredentialsChangedError, TooManyAttemptsError, PasswordQueueFullError, MailRefusedError, MailUnavailableError, MailNotConfiguredError; nothing has changed after any of them
    */
   async change(
     caller: MemberCaller,
@@ -87,28 +103,64 @@ export class AccountService {
     client: SessionClient,
   ): Promise<Account> {
     const { admins, clock } = this.#deps;
-    const name = change.name === undefined ? undefined : nameOf(change.name);
-    if (change.password !== undefined) await this.#changePassword(caller, change, client);
+    const name = change.name === undefined ? undefined : personName(change.name);
+    if (change.password !== undefined || change.email !== undefined)
+      await this.#changeCredentials(caller, change, client);
     else assertNoProof(change);
     if (name !== undefined && (await admins.setName(caller.adminId, name, clock.now())) === null)
       throw new InvalidTokenError();
     return this.get(caller);
   }
 
-  async #changePassword(
-    { adminId, sessionId }: MemberCaller,
-    { password = '', current_password, code }: AccountChange,
+  async #changeCredentials(
+    caller: MemberCaller,
+    change: AccountChange,
     client: SessionClient,
   ): Promise<void> {
-    const { admins, reauthentication, passwords, sessions, clock } = this.#deps;
+    const { reauthentication, passwords, emailChanges, ids } = this.#deps;
+    const { current_password, password, code } = change;
     if (current_password === undefined)
-      throw new InvalidFieldError('/current_password', 'is required to change the password');
+      throw new InvalidFieldError(
+        '/current_password',
+        'is required to change the password or the e-mail address',
+      );
+    const email = change.email === undefined ? undefined : normalizeEmail(change.email);
+    // Before the proof, which uses a code up.
+    if (password !== undefined) await this.#assertAcceptable(password, caller, email);
     const proof = { current_password, ...(code !== undefined && { code }) };
-    await reauthentication.prove(adminId, proof, client);
-    const hash = await passwords.hash(password);
-    if (!(await admins.changeCredentials(adminId, { password: hash }, clock.now())))
-      throw new InvalidTokenError();
+    const admin = await reauthentication.prove(caller.adminId, proof, client);
+    const hash = password === undefined ? undefined : await passwords.hash(password);
+    const changeId = ids.objectId();
+    // First, because its mail may fail; what it waits for is the change of the password that follows.
+    if (email !== undefined)
+      await emailChanges.request(admin, email, hash === undefined ? lastChangeOf(admin) : changeId);
+    if (hash !== undefined) await this.#setPassword(caller, admin, hash, changeId);
+  }
+
+  async #setPassword(
+    { adminId, sessionId }: MemberCaller,
+    admin: AdminDocument,
+    password: StoredPassword,
+    changeId: ObjectId,
+  ): Promise<void> {
+    const { admins, sessions, notices, clock } = this.#deps;
+    const seen = lastChangeOf(admin);
+    if (!(await admins.changeOnTopOf(adminId, seen, { password }, changeId, clock.now())))
+      throw new CredentialsChangedError();
     await sessions.endOthers(adminId, sessionId);
+    notices.changed({ email: admin.email, newPassword: true });
+  }
+
+  async #assertAcceptable(
+    password: string,
+    caller: MemberCaller,
+    email: string | undefined,
+  ): Promise<void> {
+    const { admin, organization } = await this.get(caller);
+    assertAcceptablePassword(password, {
+      emails: [admin.email, ...(email === undefined ? [] : [email])],
+      organizationNames: [organization.organization_name],
+    });
   }
 }
 
@@ -116,13 +168,8 @@ export class AccountService {
 function assertNoProof({ current_password, code }: AccountChange): void {
   for (const [field, value] of Object.entries({ current_password, code }))
     if (value !== undefined)
-      throw new InvalidFieldError(`/${field}`, 'is only needed with a new password');
-}
-
-/** @throws InvalidFieldError when it is blank, or holds characters that make it look like another one */
-function nameOf(name: string | null): string | null {
-  if (name === null) return null;
-  const trimmed = name.normalize('NFC').trim();
-  assertVisibleText('/name', trimmed);
-  return trimmed;
+      throw new InvalidFieldError(
+        `/${field}`,
+        'is only needed with a new password or e-mail address',
+      );
 }

@@ -35,3 +35,27 @@ export interface AdminDocument {
 export function normalizeEmail(email: string): string {
   return email.trim().normalize('NFKC').toLowerCase();
 }
+
+/** A new account, which belongs to nothing yet. */
+export function newAccount(
+  of: Pick<AdminDocument, '_id' | 'email' | 'password'> & { name?: string | null; now: Date },
+): AdminDocument {
+  const { _id, email, name = null, password, now } = of;
+  return {
+    ...{ _id, email, name, password },
+    membership_version: 0,
+    last_organization_id: null,
+    created_at: now,
+    updated_at: now,
+  };
+}
+
+/** Which change of their credentials a person's account was last left by; null before the first. */
+export function lastChangeOf({ credential_changes }: AdminDocument): ObjectId | null {
+  return credential_changes?.[0] ?? null;
+}
+
+/** Whether nothing came between two of {@link lastChangeOf}. */
+export function sameChange(one: ObjectId | null, other: ObjectId | null): boolean {
+  return one === null || other === null ? one === other : one.equals(other);
+}

@@ -1,15 +1,13 @@
 import formbody from '@fastify/formbody';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Static } from 'typebox';
-import type { MemberCaller } from '../access/caller.ts';
 import { memberOf } from '../http/authentication.ts';
 import { clientOf } from '../http/client.ts';
 import { ListQuery, listView, pageRequestOf } from '../http/pagination.ts';
 import { problemResponses } from '../http/problem-details.ts';
 import { MissingBodyError } from '../http/validation-problem.ts';
-import { mfaStatusOf } from '../mfa/mfa-service.ts';
+import { ROUTE_POLICIES } from '../rate-limits/route-limits.ts';
 import type { Services } from '../services.ts';
-import type { Account } from './account-service.ts';
 import {
   LoginBody,
   LoginForm,
@@ -21,7 +19,8 @@ import {
   SwitchBody,
   TokenPair,
 } from './admin-schemas.ts';
-import type { Credentials, OrganizationChoice, SignIn } from './login-service.ts';
+import { choiceView, meView, signInView } from './admin-view.ts';
+import type { Credentials } from './login-service.ts';
 
 const FORM_LIMIT_BYTES = 64 * 1024;
 
@@ -100,7 +99,7 @@ export const adminRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = as
   app,
   { services },
 ) => {
-  const { accounts, logins } = services;
+  const { accounts, logins, routeLimits } = services;
 
   app.get(
     '/admin/me',
@@ -128,15 +127,21 @@ export const adminRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = as
       schema: {
         operationId: 'changeMe',
         tags: ['Admins'],
-        summary: 'Change your name or your password',
+        summary: 'Change your name, your e-mail address or your password',
         description:
-          'A new password needs the present one, and a `code` if you have a second factor. It ends your other sessions.',
+          'A new password or e-mail address needs the present password, and a `code` if you have a second factor. A new password ' +
+          'ends your other sessions. A new ' +
+          'e-mail address is sent a link, and counts when you have followed it; until then it is your `pending_email`. If the ' +
+          'mail cannot be sent nothing changes: 503 `mail_unavailable`, or 422 `mail_refused`.',
         body: MeBody,
-        response: { 200: Me, ...problemResponses(400, 401, 403, 404, 413, 415, 422, 429) },
+        response: { 200: Me, ...problemResponses(400, 401, 403, 404, 409, 413, 415, 422, 429) },
       },
     },
     async (request) => {
       const caller = memberOf(request);
+      // Not a limit of the whole route: each sends a mail to somebody who may not have asked for it, which other changes do not.
+      if (request.body.email !== undefined)
+        await routeLimits.take(ROUTE_POLICIES.emailChange, caller.adminId.toHexString());
       return meView(await accounts.change(caller, request.body, clientOf(request)), caller);
     },
   );
@@ -188,32 +193,5 @@ function credentialsOf(body: Static<typeof LoginBody> | Static<typeof LoginForm>
     ...{ email, password },
     ...(organization_name !== undefined && { organization_name }),
     ...(code !== undefined && { code }),
-  };
-}
-
-function signInView({ tokens, admin, chosen, choices }: SignIn): Static<typeof SignedIn> {
-  return {
-    ...tokens,
-    admin: { id: admin._id.toHexString(), email: admin.email, name: admin.name },
-    organization: choiceView(chosen),
-    organizations: choices.map(choiceView),
-  };
-}
-
-function meView({ admin, ...choice }: Account, { permissions }: MemberCaller): Static<typeof Me> {
-  return {
-    ...{ id: admin._id.toHexString(), email: admin.email, name: admin.name },
-    created_at: admin.created_at.toISOString(),
-    mfa: mfaStatusOf(admin),
-    organization: choiceView(choice),
-    permissions: [...permissions],
-  };
-}
-
-function choiceView({ organization, role }: OrganizationChoice) {
-  return {
-    id: organization._id.toHexString(),
-    organization_name: organization.organization_name,
-    role,
   };
 }

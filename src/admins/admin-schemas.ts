@@ -5,7 +5,8 @@ import { OptionalMfaCode } from '../mfa/mfa-code-schemas.ts';
 import { NewPassword, OrganizationNameString } from '../organizations/organization-schemas.ts';
 import { RoleName } from '../roles/role-schemas.ts';
 
-const Password = Type.String({
+/** One that is compared, not chosen. */
+export const Password = Type.String({
   minLength: 1,
   maxLength: 1_024,
   format: 'password',
@@ -117,6 +118,10 @@ export const Me = Type.Object(
   {
     id: ObjectIdString,
     email: Email,
+    pending_email: nullableString({
+      description: 'The address you asked for and have not confirmed yet.',
+      examples: ['ada@globex.example', null],
+    }),
     name: PersonName,
     created_at: Timestamp,
     mfa: Type.Object(
@@ -134,19 +139,27 @@ export const Me = Type.Object(
   { description: 'The person, and the organization they are signed in to.' },
 );
 
+/** A person's name, when it is chosen. */
+export const PersonNameInput = { minLength: 1, maxLength: 200, examples: ['Ada Lovelace'] };
+
 export const MeBody = Type.Object(
   {
     name: Type.Optional(
-      nullableString({
-        minLength: 1,
-        maxLength: 200,
-        description: 'Shown to others; null for none.',
-        examples: ['Ada Lovelace'],
+      nullableString({ ...PersonNameInput, description: 'Shown to others; null for none.' }),
+    ),
+    email: Type.Optional(
+      Type.String({
+        ...Email,
+        description:
+          'Counts when you have followed the link that is sent to it. Your present one withdraws a change under way.',
       }),
     ),
     password: Type.Optional(NewPassword),
     current_password: Type.Optional(
-      Type.String({ ...Password, description: 'Needed to change the password.' }),
+      Type.String({
+        ...Password,
+        description: 'Needed to change the password or the e-mail address.',
+      }),
     ),
     code: Type.Optional(OptionalMfaCode),
   },

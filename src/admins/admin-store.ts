@@ -18,6 +18,7 @@ const CHANGES_KEPT = 20;
 
 /** Of the networks a person signs in from so many are remembered. */
 const NETWORKS_KEPT = 20;
+type CredentialFields = Partial<Pick<AdminDocument, 'email' | 'password'>>;
 
 /** Every query on people's accounts. */
 export class AdminStore {
@@ -87,11 +88,7 @@ export class AdminStore {
   }
 
   /** Changes e-mail or password in one step. @returns false when the account is gone; @throws EmailTakenError */
-  async changeCredentials(
-    id: ObjectId,
-    change: Partial<Pick<AdminDocument, 'email' | 'password'>>,
-    now: Date,
-  ): Promise<boolean> {
+  async changeCredentials(id: ObjectId, change: CredentialFields, now: Date): Promise<boolean> {
     const changed = await refusingTakenEmail(() =>
       this.#admins.updateOne(
         { _id: id },
@@ -100,6 +97,35 @@ export class AdminStore {
       ),
     );
     return changed.matchedCount === 1;
+  }
+
+  /**
+   * Changes e-mail or password on top of the change that was seen: of any number of changes decided on the same one, one
+   * takes place. Idempotent.
+   *
+   * @param seen - see {@link lastChangeOf}
+   * @param changeId - names this change
+   * @returns false when another came first, or the account is gone
+   * @throws EmailTakenError
+   */
+  async changeOnTopOf(
+    id: ObjectId,
+    seen: ObjectId | null,
+    change: CredentialFields,
+    changeId: ObjectId,
+    now: Date,
+  ): Promise<boolean> {
+    const changed = await refusingTakenEmail(() =>
+      this.#admins.updateOne(
+        latestChange(id, seen),
+        { $set: { ...change, updated_at: now }, $push: pushChange(changeId) },
+        withinDeadline(),
+      ),
+    );
+    if (changed.matchedCount === 1) return true;
+    // The answer to a first attempt may have got lost.
+    const made = (await this.findById(id))?.credential_changes ?? [];
+    return made.some((one) => one.equals(changeId));
   }
 
   /**
@@ -112,18 +138,9 @@ export class AdminStore {
    */
   async applyChange(change: CredentialChange, operationId: ObjectId, now: Date): Promise<boolean> {
     const { admin_id: id, email, password, previous } = change;
-    const fields = { ...(email && { email }), ...(password && { password }), updated_at: now };
-    const changed = await refusingTakenEmail(() =>
-      this.#admins.updateOne(
-        latestChange(id, previous.change),
-        { $set: fields, $push: pushChange(operationId) },
-        withinDeadline(),
-      ),
-    );
-    if (changed.matchedCount === 1) return true;
-    const admin = await this.findById(id);
-    const made = admin?.credential_changes ?? [];
-    return admin === null || made.some((one) => one.equals(operationId));
+    const fields = { ...(email && { email }), ...(password && { password }) };
+    if (await this.changeOnTopOf(id, previous.change, fields, operationId, now)) return true;
+    return (await this.findById(id)) === null;
   }
 
   /** Takes back what {@link applyChange} did, unless they have been changed again since. @throws EmailTakenError */

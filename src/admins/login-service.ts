@@ -98,12 +98,31 @@ export class LoginService {
       wanted.organization_name === undefined
         ? undefined
         : parseOrganizationName(wanted.organization_name).slug;
-    const choices = await this.#choicesOf(adminId);
-    const chosen = choices.find(({ organization }) =>
+    const is = ({ organization }: OrganizationChoice) =>
       slug === undefined
         ? organization._id.toHexString() === wanted.organization_id
-        : organization.slug === slug,
-    );
+        : organization.slug === slug;
+    return this.#enter(admin, is, client);
+  }
+
+  /**
+   * Signs in a person who has just proved who they are.
+   *
+   * @throws OrganizationNotFoundError, OrganizationSuspendedError; InvalidCredentialsError when e-mail or password have
+   *   changed since `admin` was read
+   */
+  enter(admin: AdminDocument, organizationId: ObjectId, client: SessionClient): Promise<SignIn> {
+    const is = ({ organization }: OrganizationChoice) => organization._id.equals(organizationId);
+    return this.#enter(admin, is, client);
+  }
+
+  async #enter(
+    admin: AdminDocument,
+    is: (choice: OrganizationChoice) => boolean,
+    client: SessionClient,
+  ): Promise<SignIn> {
+    const choices = await this.#choicesOf(admin._id);
+    const chosen = choices.find(is);
     if (chosen === undefined) throw new OrganizationNotFoundError();
     if (chosen.organization.state === 'suspended') throw new OrganizationSuspendedError();
     return { tokens: await this.#start(admin, chosen, client), admin, chosen, choices };

@@ -25,6 +25,7 @@ export async function addOpenApi(app: FastifyInstance): Promise<void> {
       tags: [
         { name: 'Organizations', description: 'The five operations on organizations' },
         { name: 'Members', description: 'Who belongs to an organization' },
+        { name: 'Invitations', description: 'Becoming a member' },
         { name: 'Roles', description: 'What members may do' },
         { name: 'API keys', description: 'For machines that work for an organization' },
         { name: 'Admins', description: 'Signing in, and your own account' },

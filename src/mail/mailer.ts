@@ -4,6 +4,7 @@ export type MailKind =
   | 'password_reset'
   | 'password_changed'
   | 'email_confirmation'
+  | 'email_in_use'
   | 'email_changed';
 
 /** A mail to one person. The templates in `messages.ts` make them. */

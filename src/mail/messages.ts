@@ -104,6 +104,22 @@ export function emailConfirmationMail(about: WithLink): MailMessage {
   });
 }
 
+/** Tells somebody that an account was to be moved to the address of theirs: only here, for it is nobody else's business. */
+export function emailInUseMail(about: { to: string }): MailMessage {
+  return writeLetter({
+    kind: 'email_in_use',
+    to: about.to,
+    subject: 'This e-mail address already has an account',
+    paragraphs: [
+      `Somebody, perhaps you, wants to sign in to another account with ${about.to}. But this address has an account ` +
+        'already, so it cannot be used for the other one.',
+    ],
+    notes: [
+      'If it was not you, ignore this mail: nothing was changed, and nobody was told of your account.',
+    ],
+  });
+}
+
 /** Tells somebody, at the **old** address, that another one signs in now (OWASP ASVS 5.0, 6.3.7). */
 export function emailChangedMail(about: {
   to: string;

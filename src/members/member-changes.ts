@@ -82,7 +82,7 @@ export class MemberChanges {
   async finishInterrupted(): Promise<void> {
     const { memberships, clock, logger } = this.#deps;
     const before = new Date(clock.now().getTime() - INTERRUPTED_AFTER_MS);
-    for (const membership of await memberships.findPending(before)) {
+    for (const membership of await memberships.findPending(before, ['remove', 'transfer'])) {
       const { pending, organization_id } = membership;
       const context = {
         change: pending?.kind,

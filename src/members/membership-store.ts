@@ -6,9 +6,16 @@ import { withinDeadline } from '../database/deadline.ts';
 import { type Page, type PageRequest, pageOf } from '../http/pagination.ts';
 import { ORGANIZATIONS } from '../registry/registry-store.ts';
 
-/** A change of members that takes several steps, and is finished by recovery if its instance dies. */
+/** A change of members that takes several steps, and is ended by recovery if its instance dies. */
 export type PendingChange =
   | { kind: 'remove'; since: Date }
+  | {
+      /** Not a member yet: whether the attempt used its invitation up decides. */
+      kind: 'join';
+      since: Date;
+      invitation_id: ObjectId;
+      attempt: ObjectId;
+    }
   | {
       kind: 'transfer';
       since: Date;
@@ -57,7 +64,9 @@ export const MEMBERSHIPS: MasterCollection = {
 };
 
 /** A member who is being removed is none any more. */
-const LASTING: Filter<MembershipDocument> = { 'pending.kind': { $ne: 'remove' } };
+const ATTACHED: Filter<MembershipDocument> = { 'pending.kind': { $ne: 'remove' } };
+/** Nor is one yet who is just joining. */
+const LASTING: Filter<MembershipDocument> = { 'pending.kind': { $nin: ['remove', 'join'] } };
 
 /** Every query on memberships. */
 export class MembershipStore {
@@ -86,6 +95,11 @@ export class MembershipStore {
   }
 
   /** @returns the membership whatever is being done to it, or null */
+  findAny(organizationId: ObjectId, adminId: ObjectId): Promise<MembershipDocument | null> {
+    return this.#findOne({ organization_id: organizationId, admin_id: adminId });
+  }
+
+  /** @returns as {@link findAny} */
   findById(id: ObjectId): Promise<MembershipDocument | null> {
     return this.#findOne({ _id: id });
   }
@@ -95,7 +109,7 @@ export class MembershipStore {
     return this.#find({ admin_id: adminId, ...LASTING });
   }
 
-  /** An organization's memberships, those being removed included, oldest first. */
+  /** An organization's memberships, those being given or removed included, oldest first. */
   ofOrganization(organizationId: ObjectId): Promise<MembershipDocument[]> {
     return this.#find({ organization_id: organizationId });
   }
@@ -212,13 +226,28 @@ export class MembershipStore {
     this.#changed(seen._id);
   }
 
+  /** Makes somebody who is joining a member. Nothing happens if they are one already. */
+  async confirmJoin(id: ObjectId, attempt: ObjectId): Promise<void> {
+    await retryTransient(() =>
+      this.#memberships.updateOne(
+        { _id: id, 'pending.kind': 'join', 'pending.attempt': attempt },
+        { $unset: { pending: '' } },
+        withinDeadline(),
+      ),
+    );
+    this.#changed(id);
+  }
+
   /** Changes of several steps that have been under way since before the given time. */
-  findPending(before: Date): Promise<MembershipDocument[]> {
-    return this.#find({ 'pending.since': { $lt: before } });
+  findPending(
+    before: Date,
+    kinds: readonly PendingChange['kind'][],
+  ): Promise<MembershipDocument[]> {
+    return this.#find({ 'pending.since': { $lt: before }, 'pending.kind': { $in: [...kinds] } });
   }
 
   /**
-   * Whether a person belongs to an organization other than the given one. One that is being deleted does not count: of two
+   * Whether a person belongs to an organization other than the given one, or is about to. One that is being deleted does not count: of two
    * that are deleted at once, the one that looks last finds the other neither as a member's nor at all.
    */
   async existsElsewhere(adminId: ObjectId, organizationId?: ObjectId): Promise<boolean> {
@@ -230,7 +259,7 @@ export class MembershipStore {
       this.#memberships
         .aggregate(
           [
-            { $match: { admin_id: adminId, ...LASTING, ...elsewhere } },
+            { $match: { admin_id: adminId, ...ATTACHED, ...elsewhere } },
             { $lookup: { ...join, as: 'lasting', pipeline: lasting } },
             { $match: { lasting: { $size: 1 } } },
             { $limit: 1 },

@@ -1,6 +1,6 @@
 import type { ObjectId } from 'mongodb';
 import type { Caller } from '../access/caller.ts';
-import { type AdminDocument, normalizeEmail } from '../admins/admin-document.ts';
+import { type AdminDocument, newAccount, normalizeEmail } from '../admins/admin-document.ts';
 import { EmailTakenError, InvalidCredentialsError } from '../admins/admin-errors.ts';
 import type { AdminStore } from '../admins/admin-store.ts';
 import type { CredentialCheck, Proof } from '../admins/credential-check.ts';
@@ -169,17 +169,8 @@ export class OrganizationService {
       if (adminId !== null) return { kind: 'existing', adminId };
     }
     assertAcceptablePassword(password, { emails: [email], organizationNames: [name.display] });
-    const now = clock.now();
-    const admin: AdminDocument = {
-      _id: ids.objectId(),
-      email,
-      name: null,
-      password: await passwords.hash(password),
-      membership_version: 0,
-      last_organization_id: null,
-      created_at: now,
-      updated_at: now,
-    };
+    const account = { _id: ids.objectId(), email, now: clock.now() };
+    const admin = newAccount({ ...account, password: await passwords.hash(password) });
     return { kind: 'new', admin };
   }
 

@@ -4,6 +4,7 @@ import type { Caller } from '../access/caller.ts';
 import { type AdminDocument, normalizeEmail } from '../admins/admin-document.ts';
 import { EmailTakenError } from '../admins/admin-errors.ts';
 import type { AdminStore } from '../admins/admin-store.ts';
+import type { CredentialNotices } from '../admins/credential-notices.ts';
 import type { PasswordHasher } from '../admins/password-hasher.ts';
 import { assertAcceptablePassword } from '../admins/password-policy.ts';
 import type { Clock } from '../clock.ts';
@@ -41,6 +42,7 @@ interface OrganizationUpdateServiceDeps {
   sessions: SessionStore;
   passwords: PasswordHasher;
   update: OrganizationUpdate;
+  notices: CredentialNotices;
   clock: Clock;
 }
 
@@ -70,15 +72,23 @@ export class OrganizationUpdateService {
     const credentials = await this.#credentialChange(caller, request, names);
     const changesOrganization =
       name !== undefined || request.metadata !== undefined || request.external_id !== undefined;
-    if (!changesOrganization) return this.#changeCredentials(organizationId, credentials);
-    return retryWhileBusy(
-      async () => {
-        const seen = await this.#deps.organizations.findServing(organizationId);
-        if (seen.state !== 'active') return null;
-        return this.#deps.update.run(seen, targetOf(seen, name, request), credentials);
-      },
-      () => new OrganizationBusyError(),
-    );
+    const updated = changesOrganization
+      ? await retryWhileBusy(
+          async () => {
+            const seen = await this.#deps.organizations.findServing(organizationId);
+            if (seen.state !== 'active') return null;
+            return this.#deps.update.run(seen, targetOf(seen, name, request), credentials);
+          },
+          () => new OrganizationBusyError(),
+        )
+      : await this.#changeCredentials(organizationId, credentials);
+    if (credentials !== undefined) this.#notify(credentials);
+    return updated;
+  }
+
+  #notify({ previous, email: newEmail, password }: CredentialChange): void {
+    const newPassword = password !== undefined;
+    this.#deps.notices.changed({ email: previous.email, newEmail, newPassword });
   }
 
   async #credentialChange(

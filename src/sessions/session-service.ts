@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ObjectId } from 'mongodb';
 import { assertServing } from '../access/access-service.ts';
 import type { MemberCaller } from '../access/caller.ts';
-import type { AdminDocument } from '../admins/admin-document.ts';
+import { type AdminDocument, lastChangeOf, sameChange } from '../admins/admin-document.ts';
 import { InvalidCredentialsError } from '../admins/admin-errors.ts';
 import type { AdminStore } from '../admins/admin-store.ts';
 import type { Clock } from '../clock.ts';
@@ -147,7 +147,7 @@ export class SessionService {
       admins.findById(admin_id),
     ]);
     const isDue = state !== null && state !== 'deleting' && membership !== null;
-    if (isDue && admin !== null && lastChangeOf(admin) === lastChangeOf(seen)) return;
+    if (isDue && admin !== null && sameChange(lastChangeOf(admin), lastChangeOf(seen))) return;
     await sessions.end(session._id);
     throw isDue ? new InvalidCredentialsError() : new OrganizationNotFoundError();
   }
@@ -214,9 +214,4 @@ export class SessionService {
       refresh_expires_in: Math.floor((endOf(session).getTime() - issuedAt.getTime()) / 1_000),
     };
   }
-}
-
-/** Which change of their credentials a person's account was last left by. */
-function lastChangeOf({ credential_changes }: AdminDocument): string | undefined {
-  return credential_changes?.[0]?.toHexString();
 }
