@@ -110,10 +110,10 @@ export class InvitationAcceptance {
     // What follows looks at what others may have written before they saw the membership.
     const membership = await memberships.findAny(organization_id, admin_id);
     const state = await registry.stateOf(organization_id);
-    if (membership === null || state === null || state === 'deleting')
-      throw new InvitationNotFoundError();
-    if (membership.pending?.kind === 'remove') return 'busy';
-    if (!(await admins.countMembership(admin_id))) return 'changed';
+    if (state === null || state === 'deleting') throw new InvitationNotFoundError();
+    if (membership?.pending?.kind === 'remove') return 'busy';
+    // What was in the place of a new membership may have been removed since, and the account with it.
+    if (membership === null || !(await admins.countMembership(admin_id))) return 'changed';
     const purgeAt = new Date(clock.now().getTime() + KEPT_MS);
     if (!(await invitations.commit(_id, acceptance, purgeAt))) return 'busy';
     await memberships.confirmJoin(membership._id, attempt);
