@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { Type } from 'typebox';
 import { clientOf } from '../http/client.ts';
 import { problemResponses } from '../http/problem-details.ts';
 import type { Services } from '../services.ts';
@@ -24,14 +25,18 @@ export const accountLinkRoutes: FastifyPluginAsyncTypebox<{ services: Services }
           'worthless then. The answer is the same for every address.',
         body: ForgotBody,
         response: {
-          202: { description: 'If there is such an account, a mail is on its way.', type: 'null' },
+          // Null would be sent, as JSON, with every status but 204.
+          202: Type.Unsafe<undefined>({
+            description: 'If there is such an account, a mail is on its way.',
+            type: 'null',
+          }),
           ...problemResponses(400, 413, 415, 422, 429),
         },
       },
     },
     async (request, reply) => {
       passwordResets.forgot(request.body.email);
-      return reply.code(202).send(null);
+      return reply.code(202).send(undefined);
     },
   );
 

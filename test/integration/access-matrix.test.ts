@@ -5,6 +5,7 @@ import { GRANTABLE_PERMISSIONS, type Permission } from '../../src/roles/permissi
 import { apiOf, bearer, expectProblem } from '../support/api.ts';
 import { deleteKey, makeKey, withKey } from '../support/api-keys.ts';
 import { placesNaming } from '../support/database-truth.ts';
+import { anInvitation } from '../support/invitations.ts';
 import { aMember } from '../support/members.ts';
 import {
   expectStatus,
@@ -34,8 +35,13 @@ const PUBLIC_ROUTES = [
   'GET /health/live',
   'GET /health/ready',
   'GET /org/get',
+  'POST /admin/email/confirm',
   'POST /admin/login',
+  'POST /admin/password/forgot',
+  'POST /admin/password/reset',
   'POST /admin/refresh',
+  'POST /invitations/accept',
+  'POST /invitations/lookup',
   'POST /org/create',
 ];
 
@@ -77,10 +83,12 @@ async function aStranger(): Promise<Stranger> {
   );
   const apiKey = await makeKey(service, headers, ['org:read']);
   const sessions = await service.app.inject({ url: '/admin/sessions', headers });
+  const invitation = await anInvitation(service, signedUp);
   return {
     signedUp,
     ids: {
       '/org/members/': member.id,
+      '/org/invitations/': invitation.id,
       '/org/roles/': role.name,
       '/org/api-keys/': apiKey.id,
       '/admin/sessions/': sessions.json().data[0].id,

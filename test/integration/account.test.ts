@@ -42,6 +42,7 @@ describe('one’s own account', () => {
     expect(expectStatus(await me(viewer.auth), 200).json()).toEqual({
       id: viewer.id,
       email: viewer.email,
+      pending_email: null,
       name: null,
       created_at: expect.stringMatching(/Z$/),
       organization: {

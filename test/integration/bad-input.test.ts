@@ -75,7 +75,9 @@ test('the bodies that the lists are made from would be accepted', async () => {
   const expected: Record<string, number> = {
     ...{ create: 201, update: 200, login: 401, refresh: 401 },
     ...{ 'begin TOTP': 422, 'confirm TOTP': 409, 'remove TOTP': 409 },
-    'replace recovery codes': 409,
+    ...{ 'replace recovery codes': 409, invite: 409 },
+    ...{ 'look an invitation up': 404, 'accept an invitation': 404 },
+    ...{ 'forget a password': 202, 'reset a password': 422, 'confirm an address': 422 },
   };
   for (const [name, status] of Object.entries(expected))
     expectStatus(await send(name, operation(name).valid(acme)), status);

@@ -1,7 +1,12 @@
 import { Writable } from 'node:stream';
 import pino from 'pino';
 import { expect, test } from 'vitest';
-import { apiOf, bearer } from '../support/api.ts';
+import { MailUnavailableError } from '../../src/mail/mail-errors.ts';
+import { tokenHash } from '../../src/one-time-tokens/one-time-tokens.ts';
+import { changeMe, confirmEmail, forgot, reset } from '../support/account-links.ts';
+import { apiOf, bearer, expectProblem } from '../support/api.ts';
+import { accept, anInvitation, invite, lookUp, somebodyNew } from '../support/invitations.ts';
+import { tokenIn } from '../support/recording-mailer.ts';
 import {
   expectStatus,
   signUpAndIn,
@@ -59,5 +64,52 @@ test('the log says what happened, and holds no password, token or hash', async (
     '$2b$',
     service.settings.jwtSecret,
   ])
+    expect(log).not.toContain(secret);
+});
+
+test('the log holds no token of a link in a mail, nor its hash', async () => {
+  const lines: string[] = [];
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+  await using service = await startTestService({ logger: pino({ level: 'trace' }, stream) });
+  const password = 'first-secret-passphrase';
+  const acme = await signUpAndIn(service, { password });
+  const { email } = acme.signUp;
+  const { token: invited } = await anInvitation(service, acme);
+  const next = somebodyNew();
+  const change = { email: next, current_password: password };
+  expectStatus(await changeMe(service, acme.auth, change), 200);
+  const confirming = tokenIn(service.mails.to(next));
+  expectStatus(await forgot(service, { email }), 202);
+  await service.services.mailTasks.idle();
+  const resetting = tokenIn(service.mails.to(email));
+  const tokens = [invited, confirming, resetting];
+  for (const token of tokens) {
+    await lookUp(service, { token });
+    await lookUp(service, { token: [token] });
+    await service.app.inject({ url: `/invite?token=${token}` });
+  }
+  service.mails.failure = new MailUnavailableError(new Error('away'));
+  const failed = await invite(service, acme.auth, { email: somebodyNew(), role: 'viewer' });
+  expectProblem(failed, 503, 'mail_unavailable');
+  service.mails.failure = undefined;
+  expectStatus(await accept(service, { token: invited, password }), 200);
+  expectStatus(await reset(service, { token: resetting, password: 'fresh-passphrase' }), 204);
+  expectProblem(await confirmEmail(service, { token: confirming }), 422, 'email_token_invalid');
+  await service.services.mailTasks.idle();
+
+  const log = lines.join('');
+  expect(log).toContain('POST /invitations/accept 200');
+  expect(log).toContain('mail_unavailable');
+  const hashes = [
+    tokenHash('invitation', invited),
+    tokenHash('password reset', resetting),
+    tokenHash('e-mail change', confirming),
+  ];
+  for (const secret of [...tokens, ...hashes, password, 'fresh-passphrase'])
     expect(log).not.toContain(secret);
 });

@@ -2,9 +2,19 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { confirmEmail, me, reset } from '../support/account-links.ts';
 import { type Api, apiOf, bearer } from '../support/api.ts';
 import { deleteKey, listKeys, postKey } from '../support/api-keys.ts';
 import { enrolled } from '../support/authenticator.ts';
+import {
+  accept,
+  invitationsOf,
+  invite,
+  lookUp,
+  resend,
+  somebodyNew,
+} from '../support/invitations.ts';
+import { tokenIn } from '../support/recording-mailer.ts';
 import {
   expectStatus,
   signUpAndIn,
@@ -84,18 +94,27 @@ describe('the document', () => {
         'delete /admin/mfa/totp',
         'delete /org/api-keys/{id}',
         'delete /org/delete',
+        'delete /org/invitations/{id}',
         'delete /org/members/{admin_id}',
         'delete /org/roles/{name}',
         'get /admin/me',
         'get /admin/organizations',
         'get /admin/sessions',
         'get /org/api-keys',
+        'get /org/invitations',
         'get /org/members',
         'get /org/roles',
         'patch /admin/me',
         'patch /org/members/{admin_id}',
+        'post /admin/email/confirm',
+        'post /admin/password/forgot',
+        'post /admin/password/reset',
         'post /admin/switch',
         'post /org/api-keys',
+        'post /invitations/accept',
+        'post /invitations/lookup',
+        'post /org/invitations',
+        'post /org/invitations/{id}/resend',
         'post /org/leave',
         'post /org/roles',
         'post /org/transfer',
@@ -256,6 +275,9 @@ describe('the answers', () => {
     const name = acme.organization.organization_name;
     const changed = { metadata: { a: [1] }, external_id: 'x-1' };
     const keyBody = { name: 'A key', permissions: ['org:read'], expires_at: null };
+    const guest = somebodyNew();
+    const invited = await invite(service, acme.auth, { email: guest, role: 'viewer' });
+    const invitationToken = () => tokenIn(service.mails.to(guest));
     const answers = [
       ['get', '/health/live', await service.app.inject({ url: '/health/live' })],
       ['get', '/health/ready', await service.app.inject({ url: '/health/ready' })],
@@ -277,6 +299,19 @@ describe('the answers', () => {
       ['post', '/org/api-keys', await postKey(service, headers, keyBody)],
       ['get', '/org/api-keys', await listKeys(service, headers)],
       ['delete', '/org/api-keys/{id}', await deleteKey(service, headers, acme.organization.id)],
+      ['post', '/org/invitations', invited],
+      ['get', '/org/invitations', await invitationsOf(service, acme.auth)],
+      ['post', '/org/invitations/{id}/resend', await resend(service, acme.auth, invited.json().id)],
+      ['post', '/invitations/lookup', await lookUp(service, { token: invitationToken() })],
+      ['post', '/invitations/lookup', await lookUp(service, { token: 'x' })],
+      [
+        'post',
+        '/invitations/accept',
+        await accept(service, { token: invitationToken(), password }),
+      ],
+      ['post', '/admin/password/reset', await reset(service, { token: 'x', password })],
+      ['post', '/admin/email/confirm', await confirmEmail(service, { token: 'x' })],
+      ['get', '/admin/me', await me(service, acme.auth)],
       ['delete', '/org/delete', await api.remove({ headers })],
       ['delete', '/org/delete', await api.remove({ headers })],
     ] as const;

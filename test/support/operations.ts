@@ -104,6 +104,53 @@ export const OPERATIONS: Record<string, Operation> = {
     valid: () => ({ refresh_token: 'not a token' }),
     fields: { refresh_token: { ...PROOF, required: true } },
   },
+  invite: {
+    method: 'POST',
+    url: '/org/invitations',
+    authenticated: true,
+    // A member already, so that nobody is invited.
+    valid: ({ signUp }) => ({ email: signUp.email, role: 'viewer' }),
+    fields: { email: { required: true }, role: { required: true } },
+  },
+  'look an invitation up': {
+    method: 'POST',
+    url: '/invitations/lookup',
+    valid: () => ({ token: 'not a token' }),
+    fields: { token: { ...PROOF, required: true } },
+  },
+  'accept an invitation': {
+    method: 'POST',
+    url: '/invitations/accept',
+    valid: () => ({
+      ...{ token: 'not a token', password: 'correct horse battery staple' },
+      ...{ name: 'Ada Lovelace', code: '123456' },
+    }),
+    fields: {
+      token: { ...PROOF, required: true },
+      password: PROOF,
+      // Looked at when the token has proved good.
+      name: { ...PROOF, types: ['string', 'null'] },
+      code: PROOF,
+    },
+  },
+  'forget a password': {
+    method: 'POST',
+    url: '/admin/password/forgot',
+    valid: () => ({ email: 'nobody@acme.example' }),
+    fields: { email: { required: true } },
+  },
+  'reset a password': {
+    method: 'POST',
+    url: '/admin/password/reset',
+    valid: () => ({ token: 'not a token', password: 'correct horse battery staple' }),
+    fields: { token: { ...PROOF, required: true }, password: { ...SECRET, required: true } },
+  },
+  'confirm an address': {
+    method: 'POST',
+    url: '/admin/email/confirm',
+    valid: () => ({ token: 'not a token' }),
+    fields: { token: { ...PROOF, required: true } },
+  },
   'begin TOTP': {
     method: 'POST',
     url: '/admin/mfa/totp',
