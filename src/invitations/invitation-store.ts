@@ -55,6 +55,9 @@ export const INVITATIONS: MasterCollection = {
   ],
   belongsTo: [
     { field: 'organization_id', owner: 'organization' },
+    { field: 'invited_by', owner: 'admin', whenGone: 'clear' },
+    // Of an account that is about to be made, or to be taken back: the invitation stays.
+    { field: 'accepting.admin_id', owner: 'admin', whenGone: 'keep' },
     { field: 'accepted.admin_id', owner: 'admin' },
   ],
 };

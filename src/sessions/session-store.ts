@@ -134,6 +134,11 @@ export class SessionStore {
     this.#changed(adminId);
   }
 
+  async endAllOfAdmin(adminId: ObjectId): Promise<void> {
+    await retryTransient(() => this.#sessions.deleteMany({ admin_id: adminId }, withinDeadline()));
+    this.#changed(adminId);
+  }
+
   async endAllOfOrganization(organizationId: ObjectId): Promise<void> {
     await retryTransient(() =>
       this.#sessions.deleteMany({ organization_id: organizationId }, withinDeadline()),
