@@ -4,7 +4,12 @@ import { AccessService, type SessionAccess } from './access/access-service.ts';
 import { LastUse } from './access/last-use.ts';
 import { AccountRemoval } from './admins/account-removal.ts';
 import { AccountService } from './admins/account-service.ts';
-import { AccountTokenStore, EMAIL_CHANGES, PASSWORD_RESETS } from './admins/account-token-store.ts';
+import {
+  EMAIL_CHANGES,
+  EmailChangeStore,
+  PASSWORD_RESETS,
+  PasswordResetStore,
+} from './admins/account-token-store.ts';
 import { ADMINS, AdminStore } from './admins/admin-store.ts';
 import { CredentialCheck } from './admins/credential-check.ts';
 import { CredentialNotices } from './admins/credential-notices.ts';
@@ -242,11 +247,11 @@ export function createServices(
   const links = { mailer, mailTasks, tokens, publicUrl: settings.publicUrl, clock, ids };
   const notices = new CredentialNotices({ mailTasks, clock });
   const passwordResets = new PasswordResetService({
-    ...{ ...links, resets: new AccountTokenStore(master, PASSWORD_RESETS), notices },
+    ...{ ...links, resets: new PasswordResetStore(master), notices },
     ...{ admins, memberships, registry, sessions: sessionStore, passwords, guesses },
   });
   const emailChanges = new EmailChangeService({
-    ...{ ...links, emailChanges: new AccountTokenStore(master, EMAIL_CHANGES), admins, notices },
+    ...{ ...links, emailChanges: new EmailChangeStore(master), admins, notices },
   });
   const accounts = new AccountService({
     ...{ admins, memberships, registry, sessions: sessionStore, reauthentication },

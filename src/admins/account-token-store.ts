@@ -36,11 +36,11 @@ function accountTokens(name: string): MasterCollection {
 }
 
 /** Every query on one kind of account tokens. A person has one at most: the latest. */
-export class AccountTokenStore {
+export abstract class AccountTokenStore {
   readonly #tokens: Collection<AccountTokenDocument>;
 
-  constructor(master: Db, collection: MasterCollection) {
-    this.#tokens = masterCollection<AccountTokenDocument>(master, collection);
+  constructor(tokens: Collection<AccountTokenDocument>) {
+    this.#tokens = tokens;
   }
 
   /** Takes the place of the person's last one. */
@@ -72,5 +72,17 @@ export class AccountTokenStore {
   async remove(adminId: ObjectId, hash?: string): Promise<void> {
     const filter = { admin_id: adminId, ...(hash !== undefined && { token_hash: hash }) };
     await retryTransient(() => this.#tokens.deleteOne(filter, withinDeadline()));
+  }
+}
+
+export class PasswordResetStore extends AccountTokenStore {
+  constructor(master: Db) {
+    super(masterCollection<AccountTokenDocument>(master, PASSWORD_RESETS));
+  }
+}
+
+export class EmailChangeStore extends AccountTokenStore {
+  constructor(master: Db) {
+    super(masterCollection<AccountTokenDocument>(master, EMAIL_CHANGES));
   }
 }

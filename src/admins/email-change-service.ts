@@ -5,7 +5,7 @@ import type { IdSource } from '../ids.ts';
 import type { Mailer } from '../mail/mailer.ts';
 import { emailConfirmationMail, emailInUseMail } from '../mail/messages.ts';
 import { type TokenSource, tokenHash } from '../one-time-tokens/one-time-tokens.ts';
-import type { AccountTokenStore } from './account-token-store.ts';
+import type { EmailChangeStore } from './account-token-store.ts';
 import { type AdminDocument, lastChangeOf, sameChange } from './admin-document.ts';
 import type { AdminStore } from './admin-store.ts';
 import type { CredentialNotices } from './credential-notices.ts';
@@ -24,7 +24,7 @@ export class EmailTokenInvalidError extends AppError {
 }
 
 interface EmailChangeServiceDeps {
-  emailChanges: AccountTokenStore;
+  emailChanges: EmailChangeStore;
   admins: AdminStore;
   notices: CredentialNotices;
   mailer: Mailer;

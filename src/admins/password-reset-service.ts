@@ -10,7 +10,7 @@ import { type TokenSource, tokenHash } from '../one-time-tokens/one-time-tokens.
 import type { GuessLimits } from '../rate-limits/guess-limits.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import type { SessionClient, SessionStore } from '../sessions/session-store.ts';
-import type { AccountTokenStore } from './account-token-store.ts';
+import type { PasswordResetStore } from './account-token-store.ts';
 import { lastChangeOf, normalizeEmail, sameChange } from './admin-document.ts';
 import type { AdminStore } from './admin-store.ts';
 import type { CredentialNotices } from './credential-notices.ts';
@@ -31,7 +31,7 @@ export class ResetTokenInvalidError extends AppError {
 }
 
 interface PasswordResetServiceDeps {
-  resets: AccountTokenStore;
+  resets: PasswordResetStore;
   admins: AdminStore;
   memberships: MembershipStore;
   registry: RegistryStore;

@@ -11,6 +11,8 @@ export interface Acceptance {
   /** Who joins; of a new account, before it exists. */
   admin_id: ObjectId;
   since: Date;
+  /** It is being taken back, and can no longer succeed. */
+  undoing?: true;
 }
 
 /** That somebody may join an organization. */
@@ -24,14 +26,15 @@ export interface InvitationDocument {
   state: 'pending' | 'accepted';
   /** Of the token in the latest mail. */
   token_hash: string;
-  /** Null: an API key, or somebody whose account is gone. */
+  /** Null: an API key. */
   invited_by: ObjectId | null;
   created_at: Date;
   expires_at: Date;
   /** When MongoDB removes it. */
   purge_at: Date;
-  /** The attempt under way, the only one there can be. Once `undoing`, it can no longer succeed. */
-  accepting?: Acceptance & { undoing?: true };
+  /** The attempt under way, the only one there can be. */
+  accepting?: Acceptance;
+  /** The attempt that succeeded. */
   accepted?: Acceptance;
 }
 
@@ -47,15 +50,13 @@ export const INVITATIONS: MasterCollection = {
     { name: 'token', key: { token_hash: 1 }, unique: true },
     { name: 'organization', key: { organization_id: 1, _id: 1 } },
     { name: 'organization_role', key: { organization_id: 1, role: 1 } },
-    { name: 'inviter', key: { invited_by: 1 } },
-    { name: 'accepted_by', key: { 'accepted.admin_id': 1 }, sparse: true },
     // Only what is under way is in it, so that looking for interrupted attempts costs nothing.
     { name: 'accepting', key: { 'accepting.since': 1 }, sparse: true },
     { name: 'purge_at', key: { purge_at: 1 }, expireAfterSeconds: 0 },
   ],
   belongsTo: [
     { field: 'organization_id', owner: 'organization' },
-    { field: 'invited_by', owner: 'admin', whenGone: 'clear' },
+    { field: 'invited_by', owner: 'admin', whenGone: 'keep' },
     // Of an account that is about to be made, or to be taken back: the invitation stays.
     { field: 'accepting.admin_id', owner: 'admin', whenGone: 'keep' },
     { field: 'accepted.admin_id', owner: 'admin' },
