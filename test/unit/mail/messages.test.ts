@@ -9,6 +9,7 @@ import type { MailMessage } from '../../../src/mail/mailer.ts';
 import {
   emailChangedMail,
   emailConfirmationMail,
+  emailInUseMail,
   invitationMail,
   passwordChangedMail,
   passwordResetMail,
@@ -58,6 +59,10 @@ const MAILS: [MailMessage, string[]][] = [
   [
     emailChangedMail({ ...CHANGED, newEmail: 'new@acme.example' }),
     ['from ada@acme.example to new@acme.example', '23 November 2026 at 23:05 UTC'],
+  ],
+  [
+    emailInUseMail({ to: 'ada@acme.example' }),
+    ['ada@acme.example', 'has an account already', 'nothing was changed'],
   ],
 ];
 
