@@ -40,6 +40,7 @@ import type { Logger } from './logging/logger.ts';
 import { noMailer } from './mail/create-mailer.ts';
 import { MailTasks } from './mail/mail-tasks.ts';
 import type { Mailer } from './mail/mailer.ts';
+import { Makers } from './members/makers.ts';
 import { MemberChanges } from './members/member-changes.ts';
 import { MemberService } from './members/member-service.ts';
 import { MEMBERSHIPS, MembershipStore } from './members/membership-store.ts';
@@ -269,8 +270,10 @@ export function createServices(
     ...{ clock, ids, logger },
   });
   const members = new MemberService({ memberships, admins, roles, changes: memberChanges });
+  const makers = new Makers({ memberships, admins });
   const invitations = new InvitationService({
-    ...{ ...links, invitations: invitationStore, memberships, admins, roles, registry, logger },
+    ...{ ...links, invitations: invitationStore, memberships, admins, makers, roles, registry },
+    logger,
   });
   const acceptance = new InvitationAcceptance({
     ...{ invitations: invitationStore, memberships, admins, accounts: accountRemoval, registry },
@@ -286,7 +289,7 @@ export function createServices(
     ...{ keys: apiKeyStore, registry, keyAccess, lastUse: keyUse, clock },
   });
   const apiKeys = new ApiKeyService({
-    ...{ keys: apiKeyStore, registry, memberships, admins, clock, ids, makeKey: makeApiKey },
+    ...{ keys: apiKeyStore, registry, makers, clock, ids, makeKey: makeApiKey },
     forgetAnswers: (id) => idempotencyStore.eraseSubject(id),
   });
   const access = new AccessService({

@@ -4,6 +4,7 @@ import { callerOf } from '../http/authentication.ts';
 import { ListQuery, listView, pageRequestOf } from '../http/pagination.ts';
 import { problemResponses } from '../http/problem-details.ts';
 import { idempotencyHeaders } from '../idempotency/idempotency-schemas.ts';
+import { makerView } from '../members/maker-view.ts';
 import type { Services } from '../services.ts';
 import { ApiKeyBody, ApiKeyParams, ApiKeys, CreatedApiKey } from './api-key-schemas.ts';
 import type { ApiKey } from './api-key-service.ts';
@@ -96,7 +97,7 @@ function view({ key, maker }: ApiKey) {
     prefix: key.prefix,
     permissions: key.permissions,
     created_at: key.created_at.toISOString(),
-    created_by: { ...maker, id: maker.id.toHexString() },
+    created_by: makerView(maker),
     expires_at: key.expires_at?.toISOString() ?? null,
     last_used_at: key.last_used_at?.toISOString() ?? null,
   };

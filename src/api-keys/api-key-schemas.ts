@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { listOf } from '../http/pagination.ts';
-import { nullableString, ObjectIdString, Timestamp } from '../http/schemas.ts';
+import { ObjectIdString, Timestamp } from '../http/schemas.ts';
+import { makerSchema } from '../members/maker-schemas.ts';
 import { GRANTABLE_PERMISSIONS } from '../roles/permissions.ts';
 import { MAX_NAME_LENGTH } from './api-key-service.ts';
 
@@ -39,18 +40,6 @@ export const ApiKeyBody = Type.Object(
   { additionalProperties: false },
 );
 
-const Maker = Type.Object(
-  {
-    type: Type.Enum(['admin', 'api_key']),
-    id: ObjectIdString,
-    email: nullableString({
-      description: 'Of a person who is a member; null otherwise.',
-      examples: ['ada@acme.example', null],
-    }),
-  },
-  { description: 'Who made the key: a person, or a machine with a key. They may be gone since.' },
-);
-
 const fields = {
   id: ObjectIdString,
   name: Name,
@@ -60,7 +49,7 @@ const fields = {
   }),
   permissions: Grants,
   created_at: Timestamp,
-  created_by: Maker,
+  created_by: makerSchema('Who made the key'),
   expires_at: nullableTimestamp(END),
   last_used_at: nullableTimestamp('To the minute; null before the first use.'),
 };

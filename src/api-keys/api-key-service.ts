@@ -2,12 +2,11 @@ import { randomInt } from 'node:crypto';
 import type { ObjectId } from 'mongodb';
 import { assertServing } from '../access/access-service.ts';
 import type { Caller } from '../access/caller.ts';
-import type { AdminStore } from '../admins/admin-store.ts';
 import type { Clock } from '../clock.ts';
 import { InvalidFieldError } from '../errors.ts';
 import type { Page, PageRequest } from '../http/pagination.ts';
 import type { IdSource } from '../ids.ts';
-import type { MembershipStore } from '../members/membership-store.ts';
+import { type Maker, type Makers, makerIs } from '../members/makers.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import type { Permission } from '../roles/permissions.ts';
 import { assertHolds } from '../roles/role-errors.ts';
@@ -15,7 +14,7 @@ import { InvalidTokenError } from '../sessions/session-errors.ts';
 import { assertVisibleText } from '../visible-text.ts';
 import type { NewApiKey } from './api-key.ts';
 import { ApiKeyLimitError, ApiKeyNotFoundError } from './api-key-errors.ts';
-import type { ApiKeyDocument, ApiKeyMaker, ApiKeyStore } from './api-key-store.ts';
+import type { ApiKeyDocument, ApiKeyStore } from './api-key-store.ts';
 
 /** In code points. */
 export const MAX_NAME_LENGTH = 100;
@@ -40,14 +39,6 @@ export interface ApiKeyAttempt {
   earlierIds: readonly ObjectId[];
 }
 
-/** Who made a key, as far as it is the organization's business. */
-export interface Maker {
-  type: 'admin' | 'api_key';
-  id: ObjectId;
-  /** Of a person who is a member. */
-  email: string | null;
-}
-
 /** A key as its organization sees it. */
 export interface ApiKey {
   key: ApiKeyDocument;
@@ -57,8 +48,7 @@ export interface ApiKey {
 interface ApiKeyServiceDeps {
   keys: ApiKeyStore;
   registry: RegistryStore;
-  memberships: MembershipStore;
-  admins: AdminStore;
+  makers: Makers;
   makeKey: () => NewApiKey;
   /** Forgets the stored answers that gave a key out. */
   forgetAnswers: (id: ObjectId) => Promise<void>;
@@ -79,10 +69,10 @@ export class ApiKeyService {
 
   /** An organization's keys, oldest first, those included that expired in the last 30 days. */
   async list(organizationId: ObjectId, request: PageRequest): Promise<Page<ApiKey>> {
-    const page = await this.#deps.keys.page(organizationId, request);
-    const emails = await this.#emailsOfMakers(organizationId, page.items);
-    const items = page.items.map((key) => ({ key, maker: makerOf(key.created_by, emails) }));
-    return { ...page, items };
+    const { keys, makers } = this.#deps;
+    const page = await keys.page(organizationId, request);
+    const made = await makers.with(organizationId, page.items, ({ created_by }) => created_by);
+    return { ...page, items: made.map(({ thing: key, maker }) => ({ key, maker })) };
   }
 
   /**
@@ -113,8 +103,8 @@ export class ApiKeyService {
     await keys.remove(organizationId, attempt.earlierIds);
     const { key, text } = await this.#insert(fields);
     await this.#assertOrganizationStays(key);
-    const emails = await this.#emailsOfMakers(organizationId, [key]);
-    return { key, text, maker: makerOf(key.created_by, emails) };
+    const maker = await this.#deps.makers.one(organizationId, key.created_by);
+    return { key, text, maker };
   }
 
   /** Ends a key: at once on this instance, within a second on every other. @throws ApiKeyNotFoundError, PermissionNotHeldError */
@@ -158,33 +148,6 @@ export class ApiKeyService {
       throw error;
     }
   }
-
-  /** Of those who are members: what has become of the others is no more the organization's business. */
-  async #emailsOfMakers(
-    organizationId: ObjectId,
-    keys: readonly ApiKeyDocument[],
-  ): Promise<ReadonlyMap<string, string>> {
-    const { memberships, admins } = this.#deps;
-    const people = peopleOf(keys);
-    if (people.length === 0) return new Map();
-    const members = await memberships.membersAmong(organizationId, people);
-    const found = await admins.findMany(members);
-    return new Map(found.map(({ _id, email }) => [_id.toHexString(), email]));
-  }
-}
-
-function makerIs(caller: Caller): ApiKeyMaker {
-  return caller.kind === 'member' ? { admin_id: caller.adminId } : { api_key_id: caller.apiKeyId };
-}
-
-function peopleOf(keys: readonly ApiKeyDocument[]): ObjectId[] {
-  return keys.flatMap(({ created_by }) => ('admin_id' in created_by ? [created_by.admin_id] : []));
-}
-
-function makerOf(maker: ApiKeyMaker, emails: ReadonlyMap<string, string>): Maker {
-  if ('api_key_id' in maker) return { type: 'api_key', id: maker.api_key_id, email: null };
-  const { admin_id: id } = maker;
-  return { type: 'admin', id, email: emails.get(id.toHexString()) ?? null };
 }
 
 /** @throws InvalidFieldError */

@@ -4,6 +4,7 @@ import { type MasterCollection, masterCollection } from '../database/collections
 import { duplicateKeyField, retryTransient } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
 import { type Page, type PageRequest, pageOf } from '../http/pagination.ts';
+import type { MakerDocument } from '../members/makers.ts';
 import type { Permission } from '../roles/permissions.ts';
 
 /** An API key of an organization. */
@@ -21,16 +22,13 @@ export interface ApiKeyDocument {
   /** SHA-256 of the key. */
   key_hash: string;
   permissions: Permission[];
-  created_by: ApiKeyMaker;
+  created_by: MakerDocument;
   created_at: Date;
   /** From then on the key opens nothing; null if it is good until it is deleted. */
   expires_at: Date | null;
   /** To the minute: see {@link LastUse}. Null before the first use. */
   last_used_at: Date | null;
 }
-
-/** Who made a key: a person or a machine, that may be gone since. */
-export type ApiKeyMaker = { admin_id: ObjectId } | { api_key_id: ObjectId };
 
 /** So long an expired key is still shown, so that people find out what has stopped. */
 const SHOWN_EXPIRED_SECONDS = 30 * 24 * 60 * 60;

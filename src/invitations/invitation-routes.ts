@@ -7,6 +7,7 @@ import { clientOf } from '../http/client.ts';
 import { ListQuery, listView, pageRequestOf } from '../http/pagination.ts';
 import { problemResponses } from '../http/problem-details.ts';
 import { idempotencyHeaders } from '../idempotency/idempotency-schemas.ts';
+import { makerView } from '../members/maker-view.ts';
 import type { Services } from '../services.ts';
 import {
   AcceptBody,
@@ -193,11 +194,7 @@ function view({ invitation, inviter, expired }: InvitationView) {
     email: invitation.email,
     role: invitation.role,
     status: expired ? ('expired' as const) : ('pending' as const),
-    invited_by: inviter && {
-      id: inviter._id.toHexString(),
-      email: inviter.email,
-      name: inviter.name,
-    },
+    invited_by: makerView(inviter),
     created_at: invitation.created_at.toISOString(),
     expires_at: invitation.expires_at.toISOString(),
   };

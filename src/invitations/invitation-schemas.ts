@@ -2,6 +2,7 @@ import { Type } from 'typebox';
 import { Password, PersonNameInput } from '../admins/admin-schemas.ts';
 import { listOf } from '../http/pagination.ts';
 import { Email, nullableString, ObjectIdString, Timestamp } from '../http/schemas.ts';
+import { makerSchema } from '../members/maker-schemas.ts';
 import { OptionalMfaCode } from '../mfa/mfa-code-schemas.ts';
 import { OneTimeToken } from '../one-time-tokens/one-time-token-schemas.ts';
 import { OrganizationNameString } from '../organizations/organization-schemas.ts';
@@ -14,17 +15,6 @@ export const InvitationBody = Type.Object(
   { additionalProperties: false },
 );
 
-const Inviter = Type.Unsafe<{ id: string; email: string; name: string | null } | null>({
-  type: ['object', 'null'],
-  properties: {
-    id: ObjectIdString,
-    email: Email,
-    name: nullableString({ examples: ['Ada Lovelace', null] }),
-  },
-  required: ['id', 'email', 'name'],
-  description: 'Null: an API key, or somebody whose account is gone.',
-});
-
 export const Invitation = Type.Object(
   {
     id: ObjectIdString,
@@ -33,7 +23,7 @@ export const Invitation = Type.Object(
     status: Type.Enum(['pending', 'expired'], {
       description: 'An expired one can be sent again. It is listed for another 30 days.',
     }),
-    invited_by: Inviter,
+    invited_by: makerSchema('Who invited them'),
     created_at: Timestamp,
     expires_at: Timestamp,
   },

@@ -1,6 +1,6 @@
 import type { ObjectId } from 'mongodb';
 import type { Caller } from '../access/caller.ts';
-import { type AdminDocument, normalizeEmail } from '../admins/admin-document.ts';
+import { normalizeEmail } from '../admins/admin-document.ts';
 import type { AdminStore } from '../admins/admin-store.ts';
 import type { Clock } from '../clock.ts';
 import type { Page, PageRequest } from '../http/pagination.ts';
@@ -8,6 +8,7 @@ import type { IdSource } from '../ids.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { Mailer } from '../mail/mailer.ts';
 import { invitationMail } from '../mail/messages.ts';
+import { type Maker, type Makers, makerIs } from '../members/makers.ts';
 import type { MembershipStore } from '../members/membership-store.ts';
 import { type TokenSource, tokenHash } from '../one-time-tokens/one-time-tokens.ts';
 import { type OrganizationDocument, SERVING_STATES } from '../registry/organization-document.ts';
@@ -35,10 +36,10 @@ export interface InvitationRequest {
   role: string;
 }
 
-/** An invitation, and who sent it, as far as that is a person who still has an account. */
+/** An invitation, and who sent it. */
 export interface Invitation {
   invitation: InvitationDocument;
-  inviter: AdminDocument | null;
+  inviter: Maker;
   expired: boolean;
 }
 
@@ -52,6 +53,7 @@ interface InvitationServiceDeps {
   invitations: InvitationStore;
   memberships: MembershipStore;
   admins: AdminStore;
+  makers: Makers;
   roles: RoleService;
   registry: RegistryStore;
   mailer: Mailer;
@@ -75,15 +77,10 @@ export class InvitationService {
 
   /** The organization's invitations that have not been accepted, oldest first. */
   async list(organizationId: ObjectId, request: PageRequest): Promise<Page<Invitation>> {
-    const { invitations, admins } = this.#deps;
+    const { invitations, makers } = this.#deps;
     const page = await invitations.page(organizationId, request);
-    const inviters = page.items.flatMap(({ invited_by }) => invited_by ?? []);
-    const people = await admins.findMany(inviters);
-    const byId = new Map(people.map((admin) => [admin._id.toHexString(), admin]));
-    const items = page.items.map((invitation) =>
-      this.#viewed(invitation, byId.get(invitation.invited_by?.toHexString() ?? '') ?? null),
-    );
-    return { ...page, items };
+    const made = await makers.with(organizationId, page.items, ({ invited_by }) => invited_by);
+    return { ...page, items: made.map(({ thing, maker }) => this.#viewed(thing, maker)) };
   }
 
   /**
@@ -108,7 +105,7 @@ export class InvitationService {
     const invitation: InvitationDocument = {
       ...{ _id: creation.subjectId, organization_id: organizationId, email, role: request.role },
       ...{ state: 'pending', ...validity },
-      invited_by: caller.kind === 'member' ? caller.adminId : null,
+      invited_by: makerIs(caller),
       created_at: now,
     };
     await this.#assertDue(caller, invitation);
@@ -116,12 +113,12 @@ export class InvitationService {
     try {
       // Again, because the role, the organization or a membership may have come or gone before it was written.
       const organization = await this.#assertDue(caller, invitation);
-      const inviter = await this.#send(caller, organization, invitation, token);
-      return this.#viewed(invitation, inviter);
+      await this.#send(caller, organization, invitation, token);
     } catch (error) {
       await this.#attempt(() => invitations.withdraw(invitation));
       throw error;
     }
+    return this.#withInviter(invitation);
   }
 
   /**
@@ -132,7 +129,7 @@ export class InvitationService {
    *   MailRefusedError, MailUnavailableError, MailNotConfiguredError
    */
   async resend(caller: Caller, id: ObjectId): Promise<Invitation> {
-    const { invitations, admins, clock } = this.#deps;
+    const { invitations, clock } = this.#deps;
     const { token, validity } = this.#freshToken(clock.now());
     const organization = await this.#serving(caller.organizationId);
     const { seen, renewed } = await this.#change(caller, id, async (found) => {
@@ -146,8 +143,7 @@ export class InvitationService {
       await this.#attempt(() => invitations.renew(renewed, { token_hash, expires_at, purge_at }));
       throw error;
     }
-    const { invited_by } = renewed;
-    return this.#viewed(renewed, invited_by && (await admins.findById(invited_by)));
+    return this.#withInviter(renewed);
   }
 
   /** Makes an invitation worthless at once. @throws InvitationNotFoundError, PermissionNotHeldError, InvitationBusyError */
@@ -198,20 +194,18 @@ export class InvitationService {
     return organization;
   }
 
-  /** @returns who is named in the mail, if it is a person */
   async #send(
     caller: Caller,
     { organization_name: organizationName }: OrganizationDocument,
     { email: to, role, expires_at: expiresAt }: InvitationDocument,
     token: string,
-  ): Promise<AdminDocument | null> {
+  ): Promise<void> {
     const { admins, mailer, publicUrl } = this.#deps;
     const inviter = caller.kind === 'member' ? await admins.findById(caller.adminId) : null;
     const invitedBy = inviter?.name ?? inviter?.email ?? organizationName;
     await mailer.send(
       invitationMail({ to, publicUrl, token, expiresAt, organizationName, invitedBy, role }),
     );
-    return inviter;
   }
 
   #freshToken(now: Date): { token: string; validity: Validity } {
@@ -225,7 +219,12 @@ export class InvitationService {
     return { token, validity };
   }
 
-  #viewed(invitation: InvitationDocument, inviter: AdminDocument | null): Invitation {
+  async #withInviter(invitation: InvitationDocument): Promise<Invitation> {
+    const { organization_id, invited_by } = invitation;
+    return this.#viewed(invitation, await this.#deps.makers.one(organization_id, invited_by));
+  }
+
+  #viewed(invitation: InvitationDocument, inviter: Maker): Invitation {
     return { invitation, inviter, expired: invitation.expires_at <= this.#deps.clock.now() };
   }
 

@@ -3,6 +3,7 @@ import { type MasterCollection, masterCollection } from '../database/collections
 import { duplicateKeyField, retryTransient } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
 import { type Page, type PageRequest, pageOf } from '../http/pagination.ts';
+import type { MakerDocument } from '../members/makers.ts';
 import { AlreadyInvitedError } from './invitation-errors.ts';
 
 /** One attempt to accept an invitation. */
@@ -26,8 +27,7 @@ export interface InvitationDocument {
   state: 'pending' | 'accepted';
   /** Of the token in the latest mail. */
   token_hash: string;
-  /** Null: an API key. */
-  invited_by: ObjectId | null;
+  invited_by: MakerDocument;
   created_at: Date;
   expires_at: Date;
   /** When MongoDB removes it. */
@@ -56,7 +56,7 @@ export const INVITATIONS: MasterCollection = {
   ],
   belongsTo: [
     { field: 'organization_id', owner: 'organization' },
-    { field: 'invited_by', owner: 'admin', whenGone: 'keep' },
+    { field: 'invited_by.admin_id', owner: 'admin', whenGone: 'keep' },
     // Of an account that is about to be made, or to be taken back: the invitation stays.
     { field: 'accepting.admin_id', owner: 'admin', whenGone: 'keep' },
     { field: 'accepted.admin_id', owner: 'admin' },

@@ -6,6 +6,7 @@ import { makeApiKey, type NewApiKey } from '../../src/api-keys/api-key.ts';
 import { ApiKeyService } from '../../src/api-keys/api-key-service.ts';
 import { ApiKeyStore } from '../../src/api-keys/api-key-store.ts';
 import { randomIds } from '../../src/ids.ts';
+import { Makers } from '../../src/members/makers.ts';
 import { MembershipStore } from '../../src/members/membership-store.ts';
 import { RegistryStore } from '../../src/registry/registry-store.ts';
 import { expectProblem } from '../support/api.ts';
@@ -103,8 +104,11 @@ test('a prefix that is taken is another key’s: a new one is made', async () =>
   const master = service.db;
   const keys = new ApiKeyService({
     ...{ keys: new ApiKeyStore(master, () => {}), registry: new RegistryStore(master) },
-    memberships: new MembershipStore(master, () => {}),
-    ...{ admins: new AdminStore(master), clock: service.clock, ids: randomIds },
+    makers: new Makers({
+      memberships: new MembershipStore(master, () => {}),
+      admins: new AdminStore(master),
+    }),
+    ...{ clock: service.clock, ids: randomIds },
     makeKey: () => made.shift() ?? makeApiKey(),
     forgetAnswers: async () => {},
   });

@@ -1,8 +1,9 @@
-import { ObjectId } from 'mongodb';
+import { MongoNetworkError, ObjectId } from 'mongodb';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { expectProblem, tally } from '../support/api.ts';
 import { Cluster, type Instance } from '../support/cluster.ts';
 import { contradictions } from '../support/database-truth.ts';
+import { interceptCalls } from '../support/intercepted-client.ts';
 import {
   accept,
   anInvitation,
@@ -189,5 +190,37 @@ test('an invitation whose instance dies before it has sent the mail is there to 
     const body = { token: tokenIn(mails.to(email)), password: SOME_PASSWORD };
     expectStatus(await accept(second, body), 200);
     if (course.kind === 'ended') break;
+  }
+});
+
+test('an answer of the database that gets lost changes nothing of the outcome', async () => {
+  const WRITES = ['updateOne', 'findOneAndUpdate', 'deleteOne', 'deleteMany'];
+  for (let lost = 1; ; lost += 1) {
+    await cluster.empty();
+    let writes = 0;
+    const losing = await cluster.instance({
+      mailer: mails,
+      clientView: (client) =>
+        interceptCalls(client, async (call, method) => {
+          const reply = await call();
+          if (!WRITES.includes(method)) return reply;
+          writes += 1;
+          if (writes === lost) throw new MongoNetworkError('connection closed');
+          return reply;
+        }),
+    });
+    const acme = await signUpAndIn(second);
+    const email = somebodyNew();
+    const invited = await invite(losing, acme.auth, { email, role: 'viewer' });
+    const { id } = expectStatus(invited, 201).json();
+    expectStatus(await resend(losing, acme.auth, id), 200);
+    const body = { token: tokenIn(mails.to(email)), password: SOME_PASSWORD };
+    expectStatus(await accept(losing, body), 200);
+    expect(await hasJoined(acme, email)).toBe(true);
+    expect(await cluster.db.collection('memberships').countDocuments()).toBe(2);
+    if (writes < lost) {
+      expect(lost).toBeGreaterThan(8);
+      break;
+    }
   }
 });

@@ -2,6 +2,7 @@ import { ObjectId } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MailRefusedError, MailUnavailableError } from '../../src/mail/mail-errors.ts';
 import { apiOf, expectProblem, pathsOf } from '../support/api.ts';
+import { makeKey, withKey } from '../support/api-keys.ts';
 import { enrolled } from '../support/authenticator.ts';
 import { changingNothing, contradictions, placesNaming } from '../support/database-truth.ts';
 import {
@@ -59,7 +60,7 @@ describe('an invitation', () => {
     expect(created).toEqual({
       id: expect.stringMatching(/^[0-9a-f]{24}$/),
       ...{ email, role: 'editor', status: 'pending' },
-      invited_by: { id: expect.any(String), email: owner, name: null },
+      invited_by: { type: 'admin', id: expect.any(String), email: owner },
       created_at: service.clock.now().toISOString(),
       expires_at: new Date(service.clock.now().getTime() + 7 * DAY_MS).toISOString(),
     });
@@ -308,6 +309,45 @@ describe('nobody gives what they lack', () => {
     expectProblem(await remove(), 409, 'role_in_use');
     expectProblem(await revoke(service, headers, id), 404, 'invitation_not_found');
   });
+});
+
+describe('an API key', () => {
+  test('invites for its organization, and cannot join one', async () => {
+    const key = await makeKey(service, acme.auth, ['invitation:write', 'org:read']);
+    const auth = withKey(key);
+    const body = { email: somebodyNew(), role: 'editor' };
+    expectProblem(await invite(service, auth, body), 403, 'permission_not_held');
+    const custom = { name: 'reader', permissions: ['org:read'] };
+    const { auth: headers } = acme;
+    const url = '/org/roles';
+    expectStatus(await service.app.inject({ method: 'POST', url, headers, payload: custom }), 201);
+    const invited = await invite(service, auth, { ...body, role: 'reader' });
+    const { invited_by } = expectStatus(invited, 201).json();
+    expect(invited_by).toEqual({ type: 'api_key', id: key.id, email: null });
+    const [mail] = service.mails.to(body.email);
+    const { organization_name } = acme.signUp;
+    expect(mail?.text).toContain(`${organization_name} invites you to join`);
+    const token = tokenIn(service.mails.to(body.email));
+    await changingNothing(service.db, async () => {
+      expectProblem(await accept(service, { token }, auth), 403, 'person_required');
+    });
+  });
+});
+
+test('the address of who invited is told while they are a member', async () => {
+  const globex = await signUpAndIn(service);
+  const admin = await aMember(service, globex, 'admin');
+  await anInvitation(service, { auth: admin.auth });
+  const inviters = async () => {
+    const { data } = expectStatus(await invitationsOf(service, globex.auth), 200).json();
+    return data.map(({ invited_by }: { invited_by: object }) => invited_by);
+  };
+  const { id, email } = admin;
+  expect(await inviters()).toEqual([{ type: 'admin', id, email }]);
+  const url = `/org/members/${id}`;
+  const { auth: headers } = globex;
+  expectStatus(await service.app.inject({ method: 'DELETE', url, headers }), 204);
+  expect(await inviters()).toEqual([{ type: 'admin', id, email: null }]);
 });
 
 describe('somebody with an account accepts', () => {

@@ -2,11 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { changeMe, confirmEmail, forgot, me, reset } from '../support/account-links.ts';
 import { apiOf, expectProblem, pathsOf, tally } from '../support/api.ts';
 import { enrolled } from '../support/authenticator.ts';
+import { Cluster } from '../support/cluster.ts';
 import { changingNothing, contradictions, placesNaming } from '../support/database-truth.ts';
 import { WRONG_PASSWORD } from '../support/guessing.ts';
 import { interceptCalls } from '../support/intercepted-client.ts';
 import { accept, anInvitation, authOf, somebodyNew } from '../support/invitations.ts';
-import { tokenIn } from '../support/recording-mailer.ts';
+import { RecordingMailer, tokenIn } from '../support/recording-mailer.ts';
 import {
   expectStatus,
   signUpAndIn,
@@ -206,6 +207,32 @@ describe('a forgotten password', () => {
       expect(tally(asked)).toEqual({ '202': 5, '429 rate_limit_exceeded': 1 });
     }
   });
+});
+
+test('a reset whose instance dies at any call: old password and a good link, or the new one and no session', async () => {
+  await using cluster = await Cluster.create();
+  const mailer = new RecordingMailer();
+  const dying = await cluster.instance({ mailer });
+  const other = await cluster.instance({ mailer });
+  for (let reply = 1; ; reply += 1) {
+    await cluster.empty();
+    const acme = await signUpAndIn(other);
+    const { email, password } = acme.signUp;
+    expectStatus(await forgot(other, { email }), 202);
+    await other.services.mailTasks.idle();
+    const body = { token: tokenIn(mailer.to(email)), password: NEXT };
+    const course = await dying.stopper.during({ reply }, () => reset(dying, body));
+    const old = await apiOf(other).login({ email, password });
+    if (old.statusCode === 200) {
+      expectStatus(await reset(other, body), 204);
+      expectProblem(await me(other, authOf(old.json())), 401, 'invalid_token');
+    } else expectProblem(await reset(other, body), 422, 'reset_token_invalid');
+    expectProblem(await me(other, acme.auth), 401, 'invalid_token');
+    expectStatus(await apiOf(other).login({ email, password: NEXT }), 200);
+    if (course.kind === 'ended') break;
+    await course.wakeUp();
+    expectStatus(await apiOf(other).login({ email, password: NEXT }), 200);
+  }
 });
 
 describe('who asks learns nothing', () => {
