@@ -310,7 +310,7 @@ describe('a new password', () => {
       const refused = await api.changeMe(change, bearer(ada.tokens));
       const problem = expectProblem(refused, 422, 'validation_failed');
       expect(problem.errors).toEqual([
-        { path: '/code', message: 'is only needed with a new password' },
+        { path: '/code', message: 'is only needed with a new password or e-mail address' },
       ]);
     });
   });
