@@ -247,8 +247,8 @@ export class MembershipStore {
   }
 
   /**
-   * Whether a person belongs to an organization other than the given one, or is about to. One that is being deleted does not count: of two
-   * that are deleted at once, the one that looks last finds the other neither as a member's nor at all.
+   * Whether a person belongs to an organization other than the given one, or is about to. One that is being deleted does
+   * not count: of two that are deleted at once, the one that looks last finds the other neither as a member's nor at all.
    */
   async existsElsewhere(adminId: ObjectId, organizationId?: ObjectId): Promise<boolean> {
     const elsewhere =
