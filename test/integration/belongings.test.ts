@@ -1,11 +1,11 @@
 import { type Document, ObjectId } from 'mongodb';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ADMINS } from '../../src/admins/admin-store.ts';
+import { MASTER_COLLECTIONS } from '../../src/composition/stores.ts';
 import { Belongings } from '../../src/database/belongings.ts';
 import type { MasterCollection } from '../../src/database/collections.ts';
 import { MEMBERSHIPS } from '../../src/members/membership-store.ts';
 import { ORGANIZATIONS } from '../../src/registry/registry-store.ts';
-import { MASTER_COLLECTIONS } from '../../src/services.ts';
 import { Cluster, type Instance } from '../support/cluster.ts';
 import { contradictions, placesNaming } from '../support/database-truth.ts';
 import { deletion, stopAt } from '../support/lifecycle-scenarios.ts';

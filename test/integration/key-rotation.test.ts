@@ -1,6 +1,6 @@
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { ServiceSettings } from '../../src/services.ts';
+import type { ServiceSettings } from '../../src/composition/foundation.ts';
 import { apiOf, bearer, expectProblem } from '../support/api.ts';
 import {
   expectStatus,

@@ -1,6 +1,6 @@
 import { Binary, ObjectId } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { MASTER_COLLECTIONS } from '../../src/services.ts';
+import { MASTER_COLLECTIONS } from '../../src/composition/stores.ts';
 import { type Api, apiOf, expectProblem, pathsOf } from '../support/api.ts';
 import { contentsOf, contradictions, tenantCollections } from '../support/database-truth.ts';
 import {

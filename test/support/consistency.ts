@@ -1,10 +1,10 @@
 import type { Binary, Db, Document } from 'mongodb';
 import { ADMINS } from '../../src/admins/admin-store.ts';
+import { MASTER_COLLECTIONS } from '../../src/composition/stores.ts';
 import type { Belonging, OwnerKind } from '../../src/database/collections.ts';
 import { IDEMPOTENCY_KEYS } from '../../src/idempotency/idempotency-store.ts';
 import { MEMBERSHIPS } from '../../src/members/membership-store.ts';
 import { ORGANIZATIONS } from '../../src/registry/registry-store.ts';
-import { MASTER_COLLECTIONS } from '../../src/services.ts';
 import { SESSIONS } from '../../src/sessions/session-store.ts';
 import { type Finding, ghost, lost, orphan } from './finding.ts';
 

@@ -1,6 +1,6 @@
 import { BSON, type Db, type Document } from 'mongodb';
 import { expect } from 'vitest';
-import { MASTER_COLLECTIONS } from '../../src/services.ts';
+import { MASTER_COLLECTIONS } from '../../src/composition/stores.ts';
 import { checkConsistency } from './consistency.ts';
 
 const MASTER_NAMES: readonly string[] = MASTER_COLLECTIONS.map(({ name }) => name);

@@ -1,6 +1,6 @@
 import { type Db, ObjectId } from 'mongodb';
+import { MASTER_COLLECTIONS } from '../../src/composition/stores.ts';
 import type { MasterCollection, OwnerKind } from '../../src/database/collections.ts';
-import { MASTER_COLLECTIONS } from '../../src/services.ts';
 
 /**
  * Puts a document into every collection of the master database for every field that makes it belong to an owner: with no

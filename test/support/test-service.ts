@@ -5,14 +5,10 @@ import pino from 'pino';
 import { inject } from 'vitest';
 import { buildApp } from '../../src/app.ts';
 import type { Clock } from '../../src/clock.ts';
+import type { ServiceSettings, ServiceSources } from '../../src/composition/foundation.ts';
 import { createMongoClient } from '../../src/database/mongo-client.ts';
 import type { TrustedProxies } from '../../src/http/proxies.ts';
-import {
-  createServices,
-  type ServiceSettings,
-  type ServiceSources,
-  type Services,
-} from '../../src/services.ts';
+import { createServices, type Services } from '../../src/services.ts';
 
 import type { SessionClient } from '../../src/sessions/session-store.ts';
 import { RecordingMailer } from './recording-mailer.ts';

@@ -4,8 +4,9 @@ import type { FastifyInstance } from 'fastify';
 import type { Db, MongoClient } from 'mongodb';
 import pino from 'pino';
 import { buildApp } from '../../../src/app.ts';
+import type { ServiceSources } from '../../../src/composition/foundation.ts';
 import { createMongoClient } from '../../../src/database/mongo-client.ts';
-import { createServices, type ServiceSources, type Services } from '../../../src/services.ts';
+import { createServices, type Services } from '../../../src/services.ts';
 
 /** How an instance differs from a usual one. */
 export interface DrillServiceOptions extends Partial<ServiceSources> {

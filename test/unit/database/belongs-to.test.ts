@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { MASTER_COLLECTIONS } from '../../../src/composition/stores.ts';
 import { indexesOf, type MasterCollection } from '../../../src/database/collections.ts';
-import { MASTER_COLLECTIONS } from '../../../src/services.ts';
 import { documentFields } from '../../support/document-fields.ts';
 
 /** A field that names an organization or an admin, whatever comes before. */

@@ -1,0 +1,47 @@
+import { AccessCache } from '../access/access-cache.ts';
+import type { AccessChanged } from '../access/access-changes.ts';
+import type { SessionAccess } from '../access/access-service.ts';
+import { ADMINS } from '../admins/admin-store.ts';
+import type { KeyAccess } from '../api-keys/api-key-access.ts';
+import { API_KEYS } from '../api-keys/api-key-store.ts';
+import { MasterChanges } from '../database/master-changes.ts';
+import { MEMBERSHIPS } from '../members/membership-store.ts';
+import { ORGANIZATIONS } from '../registry/registry-store.ts';
+import { ROLES } from '../roles/role-store.ts';
+import { SESSIONS } from '../sessions/session-store.ts';
+import type { Foundation } from './foundation.ts';
+
+/** Where it is written who may do what. */
+const ACCESS_COLLECTIONS = [ORGANIZATIONS, ADMINS, MEMBERSHIPS, SESSIONS, ROLES, API_KEYS];
+/** What may change of a document without a change of who may do what. */
+const UNIMPORTANT_FIELDS = [
+  'last_used_at',
+  'last_organization_id',
+  'membership_version',
+  'known_networks',
+];
+/** What this instance remembers of who may do what, and how it learns that something has changed. */
+export function createAccessCaches({ master, clock, logger }: Foundation) {
+  // Read when an answer is looked for, which is after everything here has been made.
+  const horizon = {
+    get seenUntilMs(): number {
+      return changes.seenUntilMs;
+    },
+  };
+  const sessionAccess = new AccessCache<SessionAccess>({ clock, horizon });
+  const keyAccess = new AccessCache<KeyAccess>({ clock, horizon });
+  const caches = [sessionAccess, keyAccess];
+  const changed: AccessChanged = (...ids) => {
+    for (const cache of caches) cache.invalidate(ids);
+  };
+  const changes = new MasterChanges({
+    ...{ master, clock, logger },
+    collections: ACCESS_COLLECTIONS.map(({ name }) => name),
+    unimportant: UNIMPORTANT_FIELDS,
+    onChange: (ids) => changed(...ids),
+    onGap: () => {
+      for (const cache of caches) cache.clear();
+    },
+  });
+  return { sessionAccess, keyAccess, changed, changes };
+}

@@ -1,0 +1,47 @@
+import type { Readiness } from '../health/readiness.ts';
+import type { InvitationAcceptance } from '../invitations/invitation-acceptance.ts';
+import type { Logger } from '../logging/logger.ts';
+import type { MemberChanges } from '../members/member-changes.ts';
+import { RepeatingTask } from '../repeating-task.ts';
+import type { Reconciliation } from '../tenants/reconciliation.ts';
+import type { Recovery } from '../tenants/recovery.ts';
+
+/** How often this instance looks for operations that another one left unfinished. */
+const RECOVERY_INTERVAL_MS = 500;
+/** How often the registry and the collections are compared. */
+const RECONCILIATION_INTERVAL_MS = 10 * 60 * 1_000;
+/** How often it is written down when sessions and API keys were last used. */
+const LAST_USE_INTERVAL_MS = 60 * 1_000;
+
+interface BackgroundParts {
+  recovery: Recovery;
+  memberChanges: MemberChanges;
+  acceptance: InvitationAcceptance;
+  reconciliation: Reconciliation;
+  readiness: Readiness;
+  recordLastUse: () => Promise<void>;
+}
+
+/** What an instance does again and again, whether or not anybody asks. */
+export function createBackground(logger: Logger, parts: BackgroundParts) {
+  const { recovery, memberChanges, acceptance, reconciliation, readiness, recordLastUse } = parts;
+  return {
+    recovery: new RepeatingTask({
+      ...{ name: 'recovery', everyMs: RECOVERY_INTERVAL_MS, logger },
+      task: async () => {
+        await recovery.recoverExpired();
+        await memberChanges.finishInterrupted();
+        await acceptance.finishInterrupted();
+        readiness.recovered();
+      },
+    }),
+    reconciliation: new RepeatingTask({
+      ...{ name: 'reconciliation', everyMs: RECONCILIATION_INTERVAL_MS, logger },
+      task: () => reconciliation.run(),
+    }),
+    lastUse: new RepeatingTask({
+      ...{ name: 'recording of last use', everyMs: LAST_USE_INTERVAL_MS, logger },
+      task: recordLastUse,
+    }),
+  };
+}

@@ -1,0 +1,72 @@
+import type { Db, MongoClient } from 'mongodb';
+import { type Clock, systemClock } from '../clock.ts';
+import { type IdSource, randomIds } from '../ids.ts';
+import { ServiceKeys } from '../keys/service-keys.ts';
+import type { SigningKeySet } from '../keys/signing-keys.ts';
+import type { Logger } from '../logging/logger.ts';
+import { noMailer } from '../mail/create-mailer.ts';
+import type { Mailer } from '../mail/mailer.ts';
+import { randomTokens, type TokenSource } from '../one-time-tokens/one-time-tokens.ts';
+import { type FaultInjector, noFaults } from '../tenants/lifecycle/fault-points.ts';
+
+/** What the services are built from. */
+export interface ServiceSettings {
+  masterDatabase: string;
+  tenantDatabase: string;
+  maxCollections: number;
+  jwtSecret: string;
+  /** Secrets that `jwtSecret` has replaced: what was made with them stays good. */
+  jwtPreviousSecrets?: readonly string[];
+  /** Sign the access tokens in place of `jwtSecret`. */
+  signingKeys?: SigningKeySet | undefined;
+  issuer: string;
+  audience: string;
+  accessTtlSeconds: number;
+  refreshTtlSeconds: number;
+  idleTtlSeconds: number;
+  bcryptCost: number;
+  /** What links in mails begin with, without a slash at the end. */
+  publicUrl: string;
+  /** Off: nothing is limited, and nobody locked out. */
+  rateLimits: boolean;
+}
+
+/** What tests and drills put in place of the real thing; the mailer is made from the settings by `main.ts`. */
+export interface ServiceSources {
+  /** Stays the caller's to dispose of. Without one, sending fails with `mail_not_configured`. */
+  mailer: Mailer;
+  clock: Clock;
+  ids: IdSource;
+  /** Of the secrets in links. */
+  tokens: TokenSource;
+  faults: FaultInjector;
+}
+
+/** What everything is made from. */
+export interface Foundation extends Omit<ServiceSources, 'mailer'> {
+  client: MongoClient;
+  master: Db;
+  settings: ServiceSettings;
+  logger: Logger;
+  mailer: Mailer;
+  keys: ServiceKeys;
+  /** Names this process in leases. */
+  instanceId: string;
+}
+
+export function createFoundation(
+  client: MongoClient,
+  settings: ServiceSettings,
+  logger: Logger,
+  sources: Partial<ServiceSources>,
+): Foundation {
+  const { clock = systemClock, ids = randomIds, tokens = randomTokens } = sources;
+  const { faults = noFaults, mailer = noMailer } = sources;
+  const { jwtSecret: current, jwtPreviousSecrets: previous = [] } = settings;
+  return {
+    ...{ client, settings, logger, mailer, clock, ids, tokens, faults },
+    master: client.db(settings.masterDatabase),
+    keys: new ServiceKeys({ current, previous }),
+    instanceId: ids.uuid(),
+  };
+}
