@@ -34,6 +34,8 @@ const WITH_THEIR_OWN = ['embedded-mongod', 'start', 'stop'];
 
 export default defineConfig({
   test: {
+    // The default leaves a core free, of two cores one; and these tests wait for MongoDB more than they compute.
+    maxWorkers: 4,
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       // The same tests twice: one path has to serve both kinds of MongoDB.
