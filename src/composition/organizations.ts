@@ -28,7 +28,7 @@ export function createOrganizations(
   const { settings, clock, ids, logger } = foundation;
   const { registry, admins, memberships, invitations: invitationStore, sessions } = stores;
   const { credentials, passwords, creation, update, deletion, budget, accounts } = parts;
-  const { links, notices, logins } = parts;
+  const { links, notices, logins, reauthentication } = parts;
 
   const organizations = new OrganizationService({
     ...{ registry, admins, memberships, passwords, credentials, creation, deletion, budget },
@@ -36,6 +36,7 @@ export function createOrganizations(
   });
   const organizationUpdates = new OrganizationUpdateService({
     ...{ organizations, registry, admins, sessions, passwords, update, notices, clock },
+    reauthentication,
   });
   const roles = new RoleService({
     ...{ roles: stores.roles, clock, ids },

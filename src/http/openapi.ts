@@ -44,7 +44,9 @@ export async function addOpenApi(app: FastifyInstance): Promise<void> {
           },
           password: {
             type: 'oauth2',
-            description: 'Sign in with e-mail address (as username) and password.',
+            description:
+              'Sign in with e-mail address (as username) and password. An account with a second factor has no field for its ' +
+              'code here: sign in with `POST /admin/login` and put the access token into `bearer`.',
             flows: { password: { tokenUrl: '/admin/login', scopes: {} } },
           },
         },
@@ -58,7 +60,10 @@ export async function addOpenApi(app: FastifyInstance): Promise<void> {
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: true,
-    uiConfig: { persistAuthorization: true, tryItOutEnabled: true },
+    // Over plain http, by an address that is not loopback, a browser would ask for every script over https, in vain.
+    transformStaticCSP: (policy) => policy.replace(/;? *upgrade-insecure-requests/, ''),
+    // Nothing is kept: it would keep the password, in clear, in the browser.
+    uiConfig: { persistAuthorization: false, tryItOutEnabled: true },
   });
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 }

@@ -1,5 +1,6 @@
 import type { FastifySchemaValidationError } from 'fastify';
 import { AppError, type FieldError } from '../errors.ts';
+import { ROLE_NAME } from '../roles/permissions.ts';
 
 /** The operation needs a body, and there is none. */
 export class MissingBodyError extends AppError {
@@ -56,6 +57,11 @@ const RULES: Record<string, (params: Record<string, unknown>) => string | undefi
   minLength: ({ limit }) =>
     limit === 1 ? 'must not be empty' : `must have at least ${limit} characters`,
   maxLength: ({ limit }) => `must have at most ${limit} characters`,
+  minItems: ({ limit }) => `must have at least ${limit} ${limit === 1 ? 'item' : 'items'}`,
+  maxItems: ({ limit }) => `must have at most ${limit} items`,
+  uniqueItems: () => 'must not have an item twice',
+  maxProperties: ({ limit }) => `must have at most ${limit} of its fields`,
+  pattern: ({ pattern }) => PATTERNS[String(pattern)],
   minProperties: ({ limit }) => `must have at least ${limit} of its fields`,
   format: ({ format }) => FORMATS[String(format)],
   enum: ({ allowedValues }) => `must be one of ${(allowedValues as unknown[]).join(', ')}`,
@@ -72,6 +78,13 @@ const TYPES: Record<string, string> = {
 function typeInWords(type: unknown): string {
   return TYPES[String(type)] ?? String(type);
 }
+
+/** The patterns that people meet. */
+const PATTERNS: Record<string, string> = {
+  '^[0-9a-f]{24}$': 'must be an id: 24 hexadecimal digits in lower case',
+  [ROLE_NAME]:
+    'must be the name of a role: lower-case letters, digits, _ and -, a letter first, at most 50',
+};
 
 const FORMATS: Record<string, string> = { email: 'must be an e-mail address' };
 

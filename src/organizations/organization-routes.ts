@@ -96,7 +96,7 @@ export const organizationRoutes: FastifyPluginAsyncTypebox<{ services: Services 
   app.put(
     '/org/update',
     {
-      config: { permission: 'org:update' },
+      config: { permission: 'org:update', rateLimit: ['guesses'] },
       schema: {
         operationId: 'updateOrganization',
         tags: ['Organizations'],
@@ -104,17 +104,18 @@ export const organizationRoutes: FastifyPluginAsyncTypebox<{ services: Services 
         description:
           'Changes everything given, or nothing. A rename is online and keeps every document and index. Either ' +
           '`{"organization_name": "<new>"}`, or `{"organization_name": "<present>", "new_organization_name": "<new>"}`. ' +
-          '`email` and `password` are your own; a new password ends your other sessions.',
+          '`email` and `password` are your own; a new password ends your other sessions. If you have a second factor, they ' +
+          'need your `current_password` and a `code`.',
         body: UpdateBody,
         response: {
           200: Organization,
-          ...problemResponses(400, 401, 403, 404, 409, 413, 415, 422),
+          ...problemResponses(400, 401, 403, 404, 409, 413, 415, 422, 429),
         },
       },
     },
     async (request) => {
       const caller = callerOf(request);
-      const updated = await organizationUpdates.update(caller, request.body);
+      const updated = await organizationUpdates.update(caller, request.body, clientOf(request));
       return memberView(await organizations.memberView(updated), caller);
     },
   );

@@ -114,6 +114,16 @@ export const UpdateBody = Type.Object(
     external_id: Type.Optional(NullableExternalId),
     email: Type.Optional(Email),
     password: Type.Optional(NewPassword),
+    current_password: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 1_024,
+        format: 'password',
+        description: 'With `email` or `password`, if you have a second factor.',
+        examples: ['correct horse battery staple'],
+      }),
+    ),
+    code: Type.Optional(OptionalMfaCode),
   },
   { additionalProperties: false, minProperties: 1 },
 );

@@ -7,7 +7,9 @@ import type { AdminStore } from '../admins/admin-store.ts';
 import type { CredentialNotices } from '../admins/credential-notices.ts';
 import type { PasswordHasher } from '../admins/password-hasher.ts';
 import { assertAcceptablePassword } from '../admins/password-policy.ts';
+import type { Reauthentication } from '../admins/reauthentication.ts';
 import type { Clock } from '../clock.ts';
+import { InvalidFieldError } from '../errors.ts';
 import type {
   CredentialChange,
   OrganizationDocument,
@@ -17,7 +19,7 @@ import { OrganizationBusyError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { retryWhileBusy } from '../retry-while-busy.ts';
 import { InvalidTokenError } from '../sessions/session-errors.ts';
-import type { SessionStore } from '../sessions/session-store.ts';
+import type { SessionClient, SessionStore } from '../sessions/session-store.ts';
 import { identityOf } from '../tenants/lifecycle/organization-identity.ts';
 import type { OrganizationUpdate } from '../tenants/lifecycle/organization-update.ts';
 import { type OrganizationName, parseOrganizationName } from '../tenants/organization-name.ts';
@@ -33,6 +35,9 @@ export interface OrganizationChangeRequest {
   external_id?: string | null;
   email?: string;
   password?: string;
+  /** Proof of who it is, which those with a second factor have to give. */
+  current_password?: string;
+  code?: string;
 }
 
 interface OrganizationUpdateServiceDeps {
@@ -41,6 +46,7 @@ interface OrganizationUpdateServiceDeps {
   admins: AdminStore;
   sessions: SessionStore;
   passwords: PasswordHasher;
+  reauthentication: Reauthentication;
   update: OrganizationUpdate;
   notices: CredentialNotices;
   clock: Clock;
@@ -61,7 +67,11 @@ export class OrganizationUpdateService {
    * @throws InvalidFieldError, PasswordTooCommonError, OtherOrganizationError, OrganizationNameTakenError,
    *   CollectionNameTakenError, ConfusableNameError, ExternalIdTakenError, EmailTakenError, OrganizationBusyError, OrganizationNotFoundError
    */
-  async update(caller: Caller, request: OrganizationChangeRequest): Promise<OrganizationDocument> {
+  async update(
+    caller: Caller,
+    request: OrganizationChangeRequest,
+    client: SessionClient,
+  ): Promise<OrganizationDocument> {
     const { organizationId } = caller;
     const present = await this.#deps.organizations.findServing(organizationId);
     const name = newNameOf(present, request);
@@ -69,7 +79,7 @@ export class OrganizationUpdateService {
     if (typeof request.external_id === 'string')
       assertVisibleText('/external_id', request.external_id);
     const names = [present.organization_name, ...(name === undefined ? [] : [name.display])];
-    const credentials = await this.#credentialChange(caller, request, names);
+    const credentials = await this.#credentialChange(caller, request, names, client);
     const changesOrganization =
       name !== undefined || request.metadata !== undefined || request.external_id !== undefined;
     const updated = changesOrganization
@@ -93,10 +103,15 @@ export class OrganizationUpdateService {
 
   async #credentialChange(
     caller: Caller,
-    { email, password }: OrganizationChangeRequest,
+    request: OrganizationChangeRequest,
     organizationNames: readonly string[],
+    client: SessionClient,
   ): Promise<CredentialChange | undefined> {
-    if (email === undefined && password === undefined) return undefined;
+    const { email, password } = request;
+    if (email === undefined && password === undefined) {
+      assertNoProof(request);
+      return undefined;
+    }
     if (caller.kind !== 'member') throw new PersonRequiredError();
     const { admins, passwords } = this.#deps;
     const admin = await admins.findById(caller.adminId);
@@ -106,6 +121,7 @@ export class OrganizationUpdateService {
       assertAcceptablePassword(password, { emails, organizationNames });
     }
     if (email !== undefined) await this.#assertEmailFree(admin, normalizeEmail(email));
+    await this.#prove(admin, request, client);
     return {
       admin_id: admin._id,
       session_id: caller.sessionId,
@@ -116,6 +132,26 @@ export class OrganizationUpdateService {
       ...(email === undefined ? {} : { email: normalizeEmail(email) }),
       ...(password === undefined ? {} : { password: await passwords.hash(password) }),
     };
+  }
+
+  /**
+   * The interface of the original takes new credentials for a token alone. Who has a second factor has asked for more: a
+   * token in the wrong hands must not get around it.
+   */
+  async #prove(
+    admin: AdminDocument,
+    { current_password, code }: OrganizationChangeRequest,
+    client: SessionClient,
+  ): Promise<void> {
+    if (current_password === undefined) {
+      if (admin.totp === undefined && code === undefined) return;
+      throw new InvalidFieldError(
+        '/current_password',
+        'is required to change what an account with a second factor signs in with',
+      );
+    }
+    const proof = { current_password, ...(code !== undefined && { code }) };
+    await this.#deps.reauthentication.prove(admin._id, proof, client);
   }
 
   async #changeCredentials(organizationId: ObjectId, change: CredentialChange | undefined) {
@@ -134,6 +170,15 @@ export class OrganizationUpdateService {
     const holder = await this.#deps.admins.findByEmail(email);
     if (holder !== null && !holder._id.equals(admin._id)) throw new EmailTakenError();
   }
+}
+
+/** @throws InvalidFieldError for a proof of nothing */
+function assertNoProof({ current_password, code }: OrganizationChangeRequest): void {
+  if (current_password !== undefined || code !== undefined)
+    throw new InvalidFieldError(
+      current_password === undefined ? '/code' : '/current_password',
+      'is only needed with a new e-mail address or password',
+    );
 }
 
 /** The two forms of a rename have one meaning: the last name given is the new one. */

@@ -323,6 +323,43 @@ describe('a new password', () => {
   });
 });
 
+describe('new credentials through an update of the organization', () => {
+  test('take the present password and a code, if there is a factor', async () => {
+    const ada = await enrolled(service, api);
+    const { email, password: current_password } = ada.signUp;
+    const options = bearer(ada.tokens);
+    const password = 'another battery staple';
+    const proof = { current_password, code: ada.app.code() };
+    await changingNothing(service.db, async () => {
+      for (const [body, errorCode, path] of [
+        [{ password }, 'validation_failed', '/current_password'],
+        [{ email: `new-${email}`, metadata: { a: 1 } }, 'validation_failed', '/current_password'],
+        [{ password, code: proof.code }, 'validation_failed', '/current_password'],
+        [{ password, current_password }, 'mfa_required', '/code'],
+        [{ password, ...proof, code: ada.app.wrongCode() }, 'invalid_code', '/code'],
+        [{ password, ...proof, current_password: 'no' }, 'validation_failed', '/current_password'],
+        [{ metadata: {}, ...proof }, 'validation_failed', '/current_password'],
+        [{ metadata: {}, code: proof.code }, 'validation_failed', '/code'],
+      ] as const) {
+        const problem = expectProblem(await api.update(body, options), 422, errorCode);
+        expect(problem.errors?.map((error) => error.path)).toEqual([path]);
+      }
+    });
+    expectStatus(await api.update({ password, ...proof }, options), 200);
+    expectStatus(await api.login({ email, password, code: ada.recoveryCodes[0] }), 200);
+  });
+
+  test('take a token alone otherwise, as in the original; a proof that is given has to be right', async () => {
+    const ada = await signUpAndIn(service);
+    const options = bearer(ada.tokens);
+    const { password: current_password } = ada.signUp;
+    const wrong = { password: 'another battery staple', current_password: 'wrong' };
+    expectProblem(await api.update(wrong, options), 422, 'validation_failed');
+    expectStatus(await api.update({ ...wrong, current_password }, options), 200);
+    expectStatus(await api.update({ password: 'yet another staple' }, options), 200);
+  });
+});
+
 test('deleting the account erases its factor', async () => {
   const ada = await enrolled(service, api);
   expectStatus(await api.remove(bearer(ada.tokens)), 200);

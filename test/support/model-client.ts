@@ -77,7 +77,7 @@ export class ModelClient {
     else {
       const { name: organization_name, password } = request;
       const change = { organization_name, ...(password !== undefined && { password }) };
-      await services.organizationUpdates.update(caller, change);
+      await services.organizationUpdates.update(caller, change, SOME_CLIENT);
     }
   }
 
