@@ -1,4 +1,6 @@
 import { ObjectId } from 'mongodb';
+import { sameChange } from '../admins/admin-document.ts';
+import type { AdminStore } from '../admins/admin-store.ts';
 import { isApiKey } from '../api-keys/api-key.ts';
 import type { ApiKeyAccess } from '../api-keys/api-key-access.ts';
 import type { Clock } from '../clock.ts';
@@ -31,6 +33,7 @@ export interface SessionAccess {
 interface AccessServiceDeps {
   accessTokens: AccessTokens;
   sessions: SessionStore;
+  admins: AdminStore;
   memberships: MembershipStore;
   registry: RegistryStore;
   roles: RoleStore;
@@ -69,23 +72,25 @@ export class AccessService {
   }
 
   async #lookUp(sid: string, admin: string, org: string): Promise<Lookup<SessionAccess>> {
-    const { sessions, memberships, registry, clock } = this.#deps;
+    const { sessions, memberships, registry, admins, clock } = this.#deps;
     const [sessionId, adminId, organizationId] = [sid, admin, org].map((hex) =>
       ObjectId.createFromHexString(hex),
     ) as [ObjectId, ObjectId, ObjectId];
-    const [session, membership, organizationState] = await Promise.all([
+    const [session, membership, organizationState, era] = await Promise.all([
       sessions.findLive(sessionId, clock.now()),
       memberships.find(organizationId, adminId),
       registry.stateOf(organizationId),
+      admins.eraOf(adminId),
     ]);
     if (!session?.admin_id.equals(adminId) || !session.organization_id.equals(organizationId))
       throw new InvalidTokenError();
     if (membership === null || organizationState === null) throw new InvalidTokenError();
+    if (era === undefined || !sameChange(era, session.era)) throw new InvalidTokenError();
     const { permissions, dependsOn } = await this.#permissionsOf(membership);
     return {
       value: {
         caller: {
-          ...{ kind: 'member', adminId, sessionId, organizationId },
+          ...{ kind: 'member', adminId, sessionId, sessionEra: era, organizationId },
           ...{ role: membership.role, permissions },
         },
         organizationState,

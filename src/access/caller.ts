@@ -11,6 +11,8 @@ export interface MemberCaller extends CallerOfOrganization {
   kind: 'member';
   adminId: ObjectId;
   sessionId: ObjectId;
+  /** What the session is good in: see {@link AdminDocument.session_era}. */
+  sessionEra: ObjectId | null;
   role: string;
 }
 

@@ -145,9 +145,10 @@ export class AccountService {
   ): Promise<void> {
     const { admins, sessions, notices, clock } = this.#deps;
     const seen = lastChangeOf(admin);
-    if (!(await admins.changeOnTopOf(adminId, seen, { password }, changeId, clock.now())))
+    const change = { password, session_era: changeId };
+    if (!(await admins.changeOnTopOf(adminId, seen, change, changeId, clock.now())))
       throw new CredentialsChangedError();
-    await sessions.endOthers(adminId, sessionId);
+    await sessions.endOthers(adminId, sessionId, changeId);
     notices.changed({ email: admin.email, newPassword: true });
   }
 

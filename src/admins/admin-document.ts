@@ -15,6 +15,12 @@ export interface AdminDocument {
    */
   credential_changes?: ObjectId[];
   /**
+   * Named by the last change that ended the person's sessions; absent before the first. A session is good only in the era
+   * it was begun in, so that such a change is one update of one document: a crash behind it, or a sign-in that was under
+   * way with what was good before, leaves no session that opens anything.
+   */
+  session_era?: ObjectId;
+  /**
    * Counts the memberships ever given. An account is removed only if nothing was added since its memberships were
    * looked at, so removing it and joining another organization at the same time cannot leave a membership of nobody.
    */

@@ -87,18 +87,6 @@ export class AdminStore {
     );
   }
 
-  /** Changes e-mail or password in one step. @returns false when the account is gone; @throws EmailTakenError */
-  async changeCredentials(id: ObjectId, change: CredentialFields, now: Date): Promise<boolean> {
-    const changed = await refusingTakenEmail(() =>
-      this.#admins.updateOne(
-        { _id: id },
-        { $set: { ...change, updated_at: now }, $push: pushChange(new ObjectId()) },
-        withinDeadline(),
-      ),
-    );
-    return changed.matchedCount === 1;
-  }
-
   /**
    * Changes e-mail or password on top of the change that was seen: of any number of changes decided on the same one, one
    * takes place. Idempotent.
@@ -111,14 +99,19 @@ export class AdminStore {
   async changeOnTopOf(
     id: ObjectId,
     seen: ObjectId | null,
-    change: CredentialFields,
+    change: CredentialFields & Pick<AdminDocument, 'session_era'>,
     changeId: ObjectId,
     now: Date,
   ): Promise<boolean> {
     const changed = await refusingTakenEmail(() =>
       this.#admins.updateOne(
         latestChange(id, seen),
-        { $set: { ...change, updated_at: now }, $push: pushChange(changeId) },
+        {
+          $set: { ...change, updated_at: now },
+          $push: pushChange(changeId),
+          // Who began to enrol a factor in an era that is over has to begin again.
+          ...(change.session_era && { $unset: { totp_pending: '' as const } }),
+        },
         withinDeadline(),
       ),
     );
@@ -141,6 +134,35 @@ export class AdminStore {
     const fields = { ...(email && { email }), ...(password && { password }) };
     if (await this.changeOnTopOf(id, previous.change, fields, operationId, now)) return true;
     return (await this.findById(id)) === null;
+  }
+
+  /**
+   * Ends the era of the sessions that were there before {@link applyChange}, unless another change has ended it since.
+   *
+   * @returns false when another change did
+   */
+  async beginEra(change: CredentialChange, operationId: ObjectId): Promise<boolean> {
+    const { admin_id: _id, previous } = change;
+    const begun = await retryTransient(() =>
+      this.#admins.updateOne(
+        {
+          ...{ _id, credential_changes: operationId },
+          // Null finds one that is absent as well.
+          $or: [{ session_era: previous.era as ObjectId }, { session_era: operationId }],
+        },
+        { $set: { session_era: operationId } },
+        withinDeadline(),
+      ),
+    );
+    return begun.matchedCount === 1;
+  }
+
+  /** @returns the era a person's sessions have to be of; undefined when the account is gone */
+  async eraOf(id: ObjectId): Promise<ObjectId | null | undefined> {
+    const found = await retryTransient(() =>
+      this.#admins.findOne({ _id: id }, { ...withinDeadline(), projection: { session_era: 1 } }),
+    );
+    return found === null ? undefined : (found.session_era ?? null);
   }
 
   /** Takes back what {@link applyChange} did, unless they have been changed again since. @throws EmailTakenError */
@@ -228,7 +250,8 @@ function latestChange(id: ObjectId, change: ObjectId | null): Filter<AdminDocume
   return { _id: id, 'credential_changes.0': change };
 }
 
-function pushChange(id: ObjectId) {
+/** The update operator that notes a change of what somebody signs in with. */
+export function pushChange(id: ObjectId) {
   return { credential_changes: { $each: [id], $position: 0, $slice: CHANGES_KEPT } };
 }
 

@@ -5,6 +5,7 @@ import type { IdSource } from '../ids.ts';
 import type { Mailer } from '../mail/mailer.ts';
 import { emailConfirmationMail, emailInUseMail } from '../mail/messages.ts';
 import { type TokenSource, tokenHash } from '../one-time-tokens/one-time-tokens.ts';
+import { InvalidTokenError } from '../sessions/session-errors.ts';
 import type { EmailChangeStore } from './account-token-store.ts';
 import { type AdminDocument, lastChangeOf, sameChange } from './admin-document.ts';
 import type { AdminStore } from './admin-store.ts';
@@ -68,7 +69,16 @@ export class EmailChangeService {
       ...{ _id: ids.objectId(), admin_id: admin._id, credential_change: onTopOf },
       ...{ token_hash: hash, email, created_at: now, expires_at: expiresAt },
     });
-    const taken = (await admins.findByEmail(email)) !== null;
+    const [holder, owner] = await Promise.all([
+      admins.findByEmail(email),
+      admins.findById(admin._id),
+    ]);
+    // The account was removed meanwhile, and what belongs to it before this did.
+    if (owner === null) {
+      await emailChanges.remove(admin._id);
+      throw new InvalidTokenError();
+    }
+    const taken = holder !== null;
     try {
       await mailer.send(
         taken

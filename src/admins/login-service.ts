@@ -77,7 +77,7 @@ export class LoginService {
       throw wanted === undefined ? new InvalidCredentialsError() : new OrganizationNotFoundError();
     }
     if (chosen.organization.state === 'suspended') throw new OrganizationSuspendedError();
-    const tokens = await this.#start(admin, chosen, client);
+    const tokens = await this.#start(admin, admin.session_era ?? null, chosen, client);
     return { tokens, admin, chosen, choices };
   }
 
@@ -88,7 +88,7 @@ export class LoginService {
    * @throws OrganizationNotFoundError, OrganizationSuspendedError, InvalidFieldError, InvalidTokenError
    */
   async switchTo(
-    { adminId }: MemberCaller,
+    { adminId, sessionEra }: MemberCaller,
     wanted: { organization_id?: string; organization_name?: string },
     client: SessionClient,
   ): Promise<SignIn> {
@@ -102,22 +102,29 @@ export class LoginService {
       slug === undefined
         ? organization._id.toHexString() === wanted.organization_id
         : organization.slug === slug;
-    return this.#enter(admin, is, client);
+    return this.#enter(admin, sessionEra, is, client);
   }
 
   /**
    * Signs in a person who has just proved who they are.
    *
-   * @throws OrganizationNotFoundError, OrganizationSuspendedError; InvalidCredentialsError when e-mail or password have
-   *   changed since `admin` was read
+   * @param era - of the session or the password that proved it
+   * @throws OrganizationNotFoundError, OrganizationSuspendedError; InvalidCredentialsError when what proved it is not good
+   *   any more
    */
-  enter(admin: AdminDocument, organizationId: ObjectId, client: SessionClient): Promise<SignIn> {
+  enter(
+    admin: AdminDocument,
+    era: ObjectId | null,
+    organizationId: ObjectId,
+    client: SessionClient,
+  ): Promise<SignIn> {
     const is = ({ organization }: OrganizationChoice) => organization._id.equals(organizationId);
-    return this.#enter(admin, is, client);
+    return this.#enter(admin, era, is, client);
   }
 
   async #enter(
     admin: AdminDocument,
+    era: ObjectId | null,
     is: (choice: OrganizationChoice) => boolean,
     client: SessionClient,
   ): Promise<SignIn> {
@@ -125,19 +132,20 @@ export class LoginService {
     const chosen = choices.find(is);
     if (chosen === undefined) throw new OrganizationNotFoundError();
     if (chosen.organization.state === 'suspended') throw new OrganizationSuspendedError();
-    return { tokens: await this.#start(admin, chosen, client), admin, chosen, choices };
+    return { tokens: await this.#start(admin, era, chosen, client), admin, chosen, choices };
   }
 
   /** Remembers the choice before the session looks whether the organization is being deleted: so no trace is left. */
   async #start(
     admin: AdminDocument,
+    era: ObjectId | null,
     { organization, role }: OrganizationChoice,
     client: SessionClient,
   ) {
     const { admins, sessions } = this.#deps;
     await admins.rememberOrganization(admin._id, organization._id);
     try {
-      return await sessions.start(admin, organization, role, client);
+      return await sessions.start(admin, era, organization, role, client);
     } catch (error) {
       if (error instanceof OrganizationNotFoundError)
         await admins.forgetOrganization(admin._id, organization._id);

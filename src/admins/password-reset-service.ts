@@ -82,13 +82,14 @@ export class PasswordResetService {
     const { _id, email } = admin;
     const organizationNames = await this.#organizationNames(_id);
     assertAcceptablePassword(password, { emails: [email], organizationNames });
-    const change = { password: await passwords.hash(password) };
-    await guesses.forgive(admin, address);
-    // Before as well, so that a crash right after the change leaves no session of whoever was to be shut out.
-    await sessions.endAllOfAdmin(_id);
-    if (!(await admins.changeOnTopOf(_id, seen, change, ids.objectId(), clock.now())))
+    const changeId = ids.objectId();
+    // With the era the sessions end, in the same update.
+    const change = { password: await passwords.hash(password), session_era: changeId };
+    if (!(await admins.changeOnTopOf(_id, seen, change, changeId, clock.now())))
       throw new ResetTokenInvalidError();
     await sessions.endAllOfAdmin(_id);
+    // Not where there is a second factor: whoever reads the mailbox could guess its codes without end.
+    if (admin.totp === undefined) await guesses.forgive(admin, address);
     notices.changed({ email, newPassword: true });
   }
 
@@ -103,6 +104,11 @@ export class PasswordResetService {
       ...{ _id: ids.objectId(), admin_id: admin._id, credential_change: lastChangeOf(admin) },
       ...{ token_hash: tokenHash('password reset', token), created_at: now, expires_at: expiresAt },
     });
+    // The account was removed meanwhile, and what belongs to it before this did.
+    if ((await admins.findById(admin._id)) === null) {
+      await resets.remove(admin._id);
+      return undefined;
+    }
     return passwordResetMail({ to: admin.email, publicUrl, token, expiresAt });
   }
 

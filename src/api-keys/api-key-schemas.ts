@@ -17,7 +17,6 @@ const Name = Type.String({
 const Grants = Type.Array(Type.Enum([...GRANTABLE_PERMISSIONS]), {
   minItems: 1,
   maxItems: GRANTABLE_PERMISSIONS.length,
-  uniqueItems: true,
   description: 'What the key may do. You can only give what you have yourself.',
   examples: [['org:read', 'record:read']],
 });

@@ -36,10 +36,10 @@ export function createOrganizations(
   });
   const organizationUpdates = new OrganizationUpdateService({
     ...{ organizations, registry, admins, sessions, passwords, update, notices, clock },
-    reauthentication,
+    ...{ reauthentication, ids },
   });
   const roles = new RoleService({
-    ...{ roles: stores.roles, clock, ids },
+    ...{ roles: stores.roles, registry, clock, ids },
     // One after the other: an invitation that has been accepted by now has made its member before.
     isInUse: async (organizationId, role) =>
       (await invitationStore.isRoleInUse(organizationId, role)) ||

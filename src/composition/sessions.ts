@@ -63,7 +63,7 @@ export function createSessions(foundation: Foundation, stores: Stores, parts: Se
   const sessionUse = new LastUse({ clock, record: (uses) => sessionStore.recordUse(uses) });
   const keyUse = new LastUse({ clock, record: (uses) => keyStore.recordUse(uses) });
   const access = new AccessService({
-    ...{ accessTokens, sessions: sessionStore, memberships, registry, roles },
+    ...{ accessTokens, sessions: sessionStore, admins, memberships, registry, roles },
     ...{ sessionAccess, lastUse: sessionUse, clock },
     apiKeys: new ApiKeyAccess({
       ...{ keys: keyStore, registry, keyAccess, lastUse: keyUse, clock },

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { PermissionDeniedError, PersonRequiredError } from '../access/access-errors.ts';
 import type { AccessService, Freshness } from '../access/access-service.ts';
 import type { Caller, MemberCaller } from '../access/caller.ts';
@@ -38,19 +38,29 @@ export function requireCaller(scope: FastifyInstance, access: AccessService): vo
     // For readers of the document, and for the test that goes through every route.
     Object.assign(schema ?? {}, { 'x-permission': config.permission });
   });
-  scope.addHook('onRequest', async (request) => {
+  const admit = async (request: FastifyRequest, freshness: Freshness) => {
     const token = bearerToken(request);
     if (token === undefined) throw new AuthenticationRequiredError();
-    const { permission, freshness = freshnessOf(request.method) } = request.routeOptions.config;
+    const { permission } = request.routeOptions.config;
     const caller = await access.authenticate(token, freshness);
     if (permission === undefined) throw new Error('the route declares no permission');
     assertAllowed(caller, permission);
     request.caller = caller;
+  };
+  // Spares reading the body of a request that will be refused.
+  scope.addHook('onRequest', (request) => admit(request, 'recent'));
+  // A client may take half a minute to send its body: what it may do by then is what counts.
+  scope.addHook('preValidation', async (request) => {
+    const { freshness = freshnessOf(request.method) } = request.routeOptions.config;
+    if (freshness === 'current') await admit(request, 'current');
   });
 }
 
-/** For public routes that tell members more. A token that is sent has to be good. */
-export function acceptCaller(access: AccessService): onRequestAsyncHookHandler {
+/**
+ * For public routes that tell members more, or let them do more: a hook of `onRequest` for those that only read, and of
+ * `preValidation`, when the body is there, for the others. A token that is sent has to be good.
+ */
+export function acceptCaller(access: AccessService): (request: FastifyRequest) => Promise<void> {
   return async (request) => {
     const token = bearerToken(request);
     if (token !== undefined)

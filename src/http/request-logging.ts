@@ -1,9 +1,12 @@
 import type { FastifyInstance } from 'fastify';
 
-/** One line for every request, when it has been answered. Without the query string: it may hold what nobody should keep. */
+/**
+ * One line for every request, when it has been answered. The route rather than the path, and no query string: either may
+ * hold what nobody should keep, such as a token that somebody put in the wrong place.
+ */
 export function addRequestLogging(app: FastifyInstance): void {
   app.addHook('onResponse', async (request, reply) => {
-    const path = request.url.split('?', 1)[0];
+    const path = request.routeOptions.url ?? '(no route)';
     const { caller } = request;
     request.log.info(
       {

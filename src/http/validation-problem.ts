@@ -59,7 +59,6 @@ const RULES: Record<string, (params: Record<string, unknown>) => string | undefi
   maxLength: ({ limit }) => `must have at most ${limit} characters`,
   minItems: ({ limit }) => `must have at least ${limit} ${limit === 1 ? 'item' : 'items'}`,
   maxItems: ({ limit }) => `must have at most ${limit} items`,
-  uniqueItems: () => 'must not have an item twice',
   maxProperties: ({ limit }) => `must have at most ${limit} of its fields`,
   pattern: ({ pattern }) => PATTERNS[String(pattern)],
   minProperties: ({ limit }) => `must have at least ${limit} of its fields`,

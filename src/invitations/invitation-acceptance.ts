@@ -111,7 +111,10 @@ export class InvitationAcceptance {
     const membership = await memberships.findAny(organization_id, admin_id);
     const state = await registry.stateOf(organization_id);
     if (state === null || state === 'deleting') throw new InvitationNotFoundError();
-    if (membership?.pending?.kind === 'remove') return 'busy';
+    const pending = membership?.pending;
+    if (pending?.kind === 'remove') return 'busy';
+    // Another acceptance of the same person, whose mark would not survive this one's commit.
+    if (pending?.kind === 'join' && !pending.attempt.equals(attempt)) return 'busy';
     // What was in the place of a new membership may have been removed since, and the account with it.
     if (membership === null || !(await admins.countMembership(admin_id))) return 'changed';
     const purgeAt = new Date(clock.now().getTime() + KEPT_MS);

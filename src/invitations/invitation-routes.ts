@@ -58,7 +58,7 @@ export const publicInvitationRoutes: FastifyPluginAsyncTypebox<{ services: Servi
     '/invitations/accept',
     {
       config: { rateLimit: ['guesses'] },
-      onRequest: acceptCaller(access),
+      preValidation: acceptCaller(access),
       schema: {
         operationId: 'acceptInvitation',
         tags: ['Invitations'],

@@ -98,7 +98,9 @@ export class JoiningService {
         const outcome = await acceptance.run(found.invitation, joining);
         known = outcome === 'changed' ? undefined : joining;
         if (outcome !== 'joined') return null;
-        return logins.enter(joining.admin, found.organization._id, client);
+        const era =
+          caller?.kind === 'member' ? caller.sessionEra : (joining.admin.session_era ?? null);
+        return logins.enter(joining.admin, era, found.organization._id, client);
       },
       () => new InvitationBusyError(),
     );

@@ -129,7 +129,9 @@ export class MemberChanges {
       const demoted = await this.#oneOwnerLess(from, (stamp) =>
         memberships.setRole(from, 'admin', stamp),
       );
-      return demoted && true;
+      if (demoted !== null) return true;
+      // Somebody else took the giver's role meanwhile: then all of it has happened.
+      return (await memberships.findById(from._id))?.role === 'owner' ? null : true;
     } catch (error) {
       await memberships.abandon(from);
       throw error;

@@ -113,12 +113,13 @@ export class MfaService {
     if (step === undefined) throw new InvalidCodeFieldError();
     const codes = this.#deps.recoveryCodes.generate();
     const factor = this.#factorOf(caller.adminId, pending, { step, codes, now });
-    if (!(await factors.enable(caller.adminId, factor, this.#deps.ids.objectId()))) {
+    const changeId = this.#deps.ids.objectId();
+    if (!(await factors.enable(caller.adminId, factor, changeId, endOthers))) {
       await this.#assertNoFactor(caller);
       // Another beginning was faster: the code is of a secret that has been replaced.
       throw new InvalidCodeFieldError();
     }
-    if (endOthers) await this.#endOtherSessions(caller);
+    if (endOthers) await this.#endOtherSessions(caller, changeId);
     return codes;
   }
 
@@ -153,8 +154,10 @@ export class MfaService {
     { endOthers }: SessionChoice,
   ): Promise<void> {
     const key = await this.#provenFactor(caller, proof, client);
-    await this.#deps.factors.disable(key, this.#deps.clock.now());
-    if (endOthers) await this.#endOtherSessions(caller);
+    const { factors, clock, ids } = this.#deps;
+    const changeId = ids.objectId();
+    await factors.disable(key, clock.now(), changeId, endOthers);
+    if (endOthers) await this.#endOtherSessions(caller, changeId);
   }
 
   async #assertNoFactor(caller: MemberCaller): Promise<void> {
@@ -200,8 +203,8 @@ export class MfaService {
     };
   }
 
-  #endOtherSessions({ adminId, sessionId }: MemberCaller): Promise<void> {
-    return this.#deps.sessions.endOthers(adminId, sessionId);
+  #endOtherSessions({ adminId, sessionId }: MemberCaller, era: ObjectId): Promise<void> {
+    return this.#deps.sessions.endOthers(adminId, sessionId, era);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Binary, Collection, Db, Filter, ObjectId } from 'mongodb';
 import type { AdminDocument } from '../admins/admin-document.ts';
-import { ADMINS } from '../admins/admin-store.ts';
+import { ADMINS, pushChange } from '../admins/admin-store.ts';
 import { masterCollection } from '../database/collections.ts';
 import { retryTransient } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
@@ -64,14 +64,25 @@ export class SecondFactorStore {
   /**
    * Puts the enrolment of the same id in force, once. @returns false when it was replaced, or confirmed by another request
    *
-   * @param useId - of this attempt
+   * @param useId - of this attempt; names the change of what the person signs in with, by which links that were asked for
+   *   before are void
+   * @param endsEra - whether the sessions that were begun before end with it
    */
-  enable(adminId: ObjectId, factor: Omit<TotpDocument, 'uses'>, useId: ObjectId): Promise<boolean> {
+  enable(
+    adminId: ObjectId,
+    factor: Omit<TotpDocument, 'uses'>,
+    useId: ObjectId,
+    endsEra: boolean,
+  ): Promise<boolean> {
     const totp: TotpDocument = { ...factor, uses: [useId] };
     return this.#once({ adminId, factorId: totp.id }, useId, () =>
       this.#admins.updateOne(
         { _id: adminId, 'totp_pending.id': totp.id, totp: { $exists: false } },
-        { $set: { totp, updated_at: totp.enabled_at }, $unset: { totp_pending: '' } },
+        {
+          $set: { totp, updated_at: totp.enabled_at, ...(endsEra && { session_era: useId }) },
+          $unset: { totp_pending: '' },
+          $push: pushChange(useId),
+        },
         withinDeadline(),
       ),
     );
@@ -128,12 +139,20 @@ export class SecondFactorStore {
     return replaced.matchedCount === 1;
   }
 
-  /** Removes a factor with its recovery codes; one that is gone, or was replaced, is no fault. */
-  async disable(key: FactorKey, now: Date): Promise<void> {
+  /**
+   * Removes a factor with its recovery codes; one that is gone, or was replaced, is no fault.
+   *
+   * @param changeId, endsEra - as with {@link enable}
+   */
+  async disable(key: FactorKey, now: Date, changeId: ObjectId, endsEra: boolean): Promise<void> {
     await retryTransient(() =>
       this.#admins.updateOne(
         inForce(key),
-        { $unset: { totp: '' }, $set: { updated_at: now } },
+        {
+          $unset: { totp: '' },
+          $set: { updated_at: now, ...(endsEra && { session_era: changeId }) },
+          $push: pushChange(changeId),
+        },
         withinDeadline(),
       ),
     );

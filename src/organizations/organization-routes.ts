@@ -1,9 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { AppError } from '../errors.ts';
-import { acceptCaller, callerOf } from '../http/authentication.ts';
+import { acceptCaller, callerOf, memberOf } from '../http/authentication.ts';
 import { clientOf } from '../http/client.ts';
 import { problemResponses } from '../http/problem-details.ts';
 import { idempotencyHeaders } from '../idempotency/idempotency-schemas.ts';
+import { ROUTE_POLICIES } from '../rate-limits/route-limits.ts';
 import type { Services } from '../services.ts';
 import {
   CreatedOrganization,
@@ -115,6 +116,12 @@ export const organizationRoutes: FastifyPluginAsyncTypebox<{ services: Services 
     },
     async (request) => {
       const caller = callerOf(request);
+      // As with PATCH /admin/me: each new address is sent a mail.
+      if (request.body.email !== undefined)
+        await services.routeLimits.take(
+          ROUTE_POLICIES.emailChange,
+          memberOf(request).adminId.toHexString(),
+        );
       const updated = await organizationUpdates.update(caller, request.body, clientOf(request));
       return memberView(await organizations.memberView(updated), caller);
     },

@@ -1,8 +1,13 @@
 import type { ObjectId } from 'mongodb';
 import { PersonRequiredError } from '../access/access-errors.ts';
 import type { Caller } from '../access/caller.ts';
-import { type AdminDocument, normalizeEmail } from '../admins/admin-document.ts';
-import { EmailTakenError } from '../admins/admin-errors.ts';
+import {
+  type AdminDocument,
+  lastChangeOf,
+  normalizeEmail,
+  sameChange,
+} from '../admins/admin-document.ts';
+import { CredentialsChangedError, EmailTakenError } from '../admins/admin-errors.ts';
 import type { AdminStore } from '../admins/admin-store.ts';
 import type { CredentialNotices } from '../admins/credential-notices.ts';
 import type { PasswordHasher } from '../admins/password-hasher.ts';
@@ -10,6 +15,7 @@ import { assertAcceptablePassword } from '../admins/password-policy.ts';
 import type { Reauthentication } from '../admins/reauthentication.ts';
 import type { Clock } from '../clock.ts';
 import { InvalidFieldError } from '../errors.ts';
+import type { IdSource } from '../ids.ts';
 import type {
   CredentialChange,
   OrganizationDocument,
@@ -50,6 +56,7 @@ interface OrganizationUpdateServiceDeps {
   update: OrganizationUpdate;
   notices: CredentialNotices;
   clock: Clock;
+  ids: IdSource;
 }
 
 /** The rules of changing an organization. */
@@ -115,7 +122,9 @@ export class OrganizationUpdateService {
     if (caller.kind !== 'member') throw new PersonRequiredError();
     const { admins, passwords } = this.#deps;
     const admin = await admins.findById(caller.adminId);
-    if (admin === null) throw new InvalidTokenError();
+    // A change that ended the caller's session came between the look at the token and this one.
+    if (admin === null || !sameChange(admin.session_era ?? null, caller.sessionEra))
+      throw new InvalidTokenError();
     if (password !== undefined) {
       const emails = [admin.email, ...(email === undefined ? [] : [normalizeEmail(email)])];
       assertAcceptablePassword(password, { emails, organizationNames });
@@ -127,7 +136,8 @@ export class OrganizationUpdateService {
       session_id: caller.sessionId,
       previous: {
         ...{ email: admin.email, password: admin.password },
-        change: admin.credential_changes?.[0] ?? null,
+        change: lastChangeOf(admin),
+        era: admin.session_era ?? null,
       },
       ...(email === undefined ? {} : { email: normalizeEmail(email) }),
       ...(password === undefined ? {} : { password: await passwords.hash(password) }),
@@ -155,12 +165,17 @@ export class OrganizationUpdateService {
   }
 
   async #changeCredentials(organizationId: ObjectId, change: CredentialChange | undefined) {
-    const { admins, sessions, clock, organizations } = this.#deps;
+    const { admins, sessions, clock, ids, organizations } = this.#deps;
     if (change !== undefined) {
-      const { email, password } = change;
-      const fields = { ...(email && { email }), ...(password && { password }) };
-      await admins.changeCredentials(change.admin_id, fields, clock.now());
-      if (password !== undefined) await sessions.endOthers(change.admin_id, change.session_id);
+      const { admin_id, email, password, previous } = change;
+      const changeId = ids.objectId();
+      const fields = {
+        ...(email && { email }),
+        ...(password && { password, session_era: changeId }),
+      };
+      if (!(await admins.changeOnTopOf(admin_id, previous.change, fields, changeId, clock.now())))
+        throw new CredentialsChangedError();
+      if (password !== undefined) await sessions.endOthers(admin_id, change.session_id, changeId);
     }
     return organizations.findServing(organizationId);
   }

@@ -24,7 +24,12 @@ export interface CredentialChange {
   /** The session that asked, the only one that outlives a new password. */
   session_id: ObjectId;
   /** What stood there before, so that an update that fails later can be undone, and by which change it came there. */
-  previous: { email: string; password: StoredPassword; change: ObjectId | null };
+  previous: {
+    email: string;
+    password: StoredPassword;
+    change: ObjectId | null;
+    era: ObjectId | null;
+  };
 }
 
 /** A password as it is stored; `scheme` says how to verify it. */

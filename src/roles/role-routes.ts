@@ -43,7 +43,7 @@ export const roleRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = asy
         description: 'You can only put into it what you may do yourself.',
         headers: idempotencyHeaders,
         body: RoleBody,
-        response: { 201: Role, ...problemResponses(400, 401, 403, 409, 413, 415, 422) },
+        response: { 201: Role, ...problemResponses(400, 401, 403, 404, 409, 413, 415, 422) },
       },
     },
     async (request, reply) => {

@@ -17,7 +17,6 @@ const Description = nullableString({
 
 const Grants = Type.Array(Type.Enum([...GRANTABLE_PERMISSIONS]), {
   maxItems: GRANTABLE_PERMISSIONS.length,
-  uniqueItems: true,
   description: 'What the role allows. You can only give what you have yourself.',
   examples: [['org:read', 'member:read', 'record:read']],
 });

@@ -3,6 +3,8 @@ import type { Caller } from '../access/caller.ts';
 import type { Clock } from '../clock.ts';
 import { AppError } from '../errors.ts';
 import type { IdSource } from '../ids.ts';
+import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
+import type { RegistryStore } from '../registry/registry-store.ts';
 import {
   BUILT_IN_ROLES,
   builtInPermissions,
@@ -50,6 +52,7 @@ class RoleLimitError extends AppError {
 
 interface RoleServiceDeps {
   roles: RoleStore;
+  registry: RegistryStore;
   /** Whether anybody has the role, or is invited to it. */
   isInUse: (organizationId: ObjectId, role: string) => Promise<boolean>;
   clock: Clock;
@@ -89,9 +92,12 @@ export class RoleService {
     const { roles, clock } = this.#deps;
     const custom = await roles.find(organizationId, role);
     if (custom === null) throw new UnknownRoleError(role);
-    const { deleting_since: since, permissions } = custom;
-    if (since !== undefined && clock.now().getTime() - since.getTime() < DELETION_MS)
-      throw new UnknownRoleError(role);
+    const { _id, deleting_since: since, permissions } = custom;
+    if (since !== undefined) {
+      if (clock.now().getTime() - since.getTime() < DELETION_MS) throw new UnknownRoleError(role);
+      // Whoever marked it may be paused, and must not go on.
+      await roles.unmarkDeleting(_id, since);
+    }
     return new Set(permissions);
   }
 
@@ -112,6 +118,12 @@ export class RoleService {
       updated_at: now,
     };
     await roles.insert(role);
+    await this.#assertOrganizationStays(role);
+    // Of those that come at once and together are too many, none has to stay.
+    if ((await roles.countOf(caller.organizationId)) > MAX_CUSTOM_ROLES) {
+      await roles.remove(role._id);
+      throw new RoleLimitError();
+    }
     return roleOf(role);
   }
 
@@ -141,12 +153,23 @@ export class RoleService {
     const { roles, clock, isInUse } = this.#deps;
     const role = await this.#customRole(caller, name);
     assertHolds(caller.permissions, role.permissions);
-    if (!(await roles.markDeleting(role._id, clock.now()))) throw new RoleNotFoundError(name);
+    const mark = clock.now();
+    if (!(await roles.markDeleting(role._id, mark))) throw new RoleNotFoundError(name);
     if (await isInUse(caller.organizationId, name)) {
-      await roles.unmarkDeleting(role._id);
+      await roles.unmarkDeleting(role._id, mark);
       throw new RoleInUseError(name);
     }
-    await roles.remove(role._id);
+    // The mark was taken back by somebody who gave the role: this instance was too slow.
+    if (!(await roles.remove(role._id, mark))) throw new RoleInUseError(name);
+  }
+
+  /** A deletion that began meanwhile may have looked for roles before there was this one. */
+  async #assertOrganizationStays({ _id, organization_id }: RoleDocument): Promise<void> {
+    const { roles, registry } = this.#deps;
+    const state = await registry.stateOf(organization_id);
+    if (state !== null && state !== 'deleting') return;
+    await roles.remove(_id);
+    throw new OrganizationNotFoundError();
   }
 
   async #customRole({ organizationId }: Caller, name: string): Promise<RoleDocument> {

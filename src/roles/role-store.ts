@@ -108,14 +108,33 @@ export class RoleStore {
     return marked.matchedCount === 1;
   }
 
-  async unmarkDeleting(id: ObjectId): Promise<void> {
+  /** Takes a mark back; another one stays. */
+  async unmarkDeleting(id: ObjectId, mark: Date): Promise<void> {
     await retryTransient(() =>
-      this.#roles.updateOne({ _id: id }, { $unset: { deleting_since: '' } }, withinDeadline()),
+      this.#roles.updateOne(
+        { _id: id, deleting_since: mark },
+        { $unset: { deleting_since: '' } },
+        withinDeadline(),
+      ),
     );
   }
 
-  async remove(id: ObjectId): Promise<void> {
-    await retryTransient(() => this.#roles.deleteOne({ _id: id }, withinDeadline()));
+  /**
+   * @param mark - of {@link markDeleting}: without it the role has become somebody's again
+   * @returns false when the role is still there
+   */
+  async remove(id: ObjectId, mark?: Date): Promise<boolean> {
+    const marked = mark === undefined ? {} : { deleting_since: mark };
+    const gone = await retryTransient(async () => {
+      const { deletedCount } = await this.#roles.deleteOne(
+        { _id: id, ...marked },
+        withinDeadline(),
+      );
+      return (
+        deletedCount === 1 || (await this.#roles.findOne({ _id: id }, withinDeadline())) === null
+      );
+    });
     this.#changed(id);
+    return gone;
   }
 }

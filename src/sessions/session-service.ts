@@ -64,9 +64,16 @@ export class SessionService {
     this.#deps = deps;
   }
 
-  /** Starts a session of a person whose password was just verified, in an organization they belong to. */
+  /**
+   * Starts a session of a person who has proved who they are, in an organization they belong to.
+   *
+   * @param admin - as it was when they proved it
+   * @param era - of the session or the password that proved it
+   * @throws OrganizationNotFoundError, InvalidCredentialsError when what proved it is not good any more
+   */
   async start(
     admin: AdminDocument,
+    era: ObjectId | null,
     organization: OrganizationDocument,
     role: string,
     client: SessionClient,
@@ -77,6 +84,7 @@ export class SessionService {
       _id: ids.objectId(),
       admin_id: admin._id,
       organization_id: organization._id,
+      era,
       refresh_generation: 0,
       rotated_at: now,
       client,
@@ -147,7 +155,11 @@ export class SessionService {
       admins.findById(admin_id),
     ]);
     const isDue = state !== null && state !== 'deleting' && membership !== null;
-    if (isDue && admin !== null && sameChange(lastChangeOf(admin), lastChangeOf(seen))) return;
+    const isProven =
+      admin !== null &&
+      sameChange(lastChangeOf(admin), lastChangeOf(seen)) &&
+      sameChange(admin.session_era ?? null, session.era);
+    if (isDue && isProven) return;
     await sessions.end(session._id);
     throw isDue ? new InvalidCredentialsError() : new OrganizationNotFoundError();
   }
@@ -177,6 +189,7 @@ export class SessionService {
     ]);
     if (admin === null || membership === null || organization === null)
       throw new InvalidRefreshTokenError();
+    if (!sameChange(admin.session_era ?? null, session.era)) throw new InvalidRefreshTokenError();
     assertServing(organization.state);
     return { admin, organization, role: membership.role };
   }

@@ -10,6 +10,8 @@ export interface SessionDocument {
   _id: ObjectId;
   admin_id: ObjectId;
   organization_id: ObjectId;
+  /** The person's era in which it was begun: {@link AdminDocument.session_era}. */
+  era: ObjectId | null;
   /** How often the session has been refreshed: only the refresh token of this generation is good. */
   refresh_generation: number;
   rotated_at: Date;
@@ -126,8 +128,20 @@ export class SessionStore {
     return ended.deletedCount === 1;
   }
 
-  /** Ends a person's sessions, all but one. */
-  async endOthers(adminId: ObjectId, keep: ObjectId): Promise<void> {
+  /**
+   * Ends a person's sessions, all but one.
+   *
+   * @param era - the one that has just begun, into which the session that is kept is taken over
+   */
+  async endOthers(adminId: ObjectId, keep: ObjectId, era?: ObjectId): Promise<void> {
+    if (era !== undefined)
+      await retryTransient(() =>
+        this.#sessions.updateOne(
+          { _id: keep, admin_id: adminId },
+          { $set: { era } },
+          withinDeadline(),
+        ),
+      );
     await retryTransient(() =>
       this.#sessions.deleteMany({ admin_id: adminId, _id: { $ne: keep } }, withinDeadline()),
     );

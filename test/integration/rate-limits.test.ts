@@ -146,7 +146,13 @@ describe('a limit that a route declares', () => {
   const send = (app: FastifyInstance, payload: object = {}) =>
     post({ app }, '/limited', payload, '192.0.2.7');
   const someMember = (): MemberCaller => ({
-    ...{ kind: 'member', adminId: new ObjectId(), sessionId: new ObjectId(), role: 'owner' },
+    ...{
+      kind: 'member',
+      adminId: new ObjectId(),
+      sessionEra: null,
+      sessionId: new ObjectId(),
+      role: 'owner',
+    },
     ...{ organizationId: new ObjectId(), permissions: new Set() },
   });
 

@@ -222,7 +222,7 @@ describe('bad input', () => {
     [{ ...READER, name: { $gt: '' } }, ['/name']],
     [{ ...READER, name: 'x'.repeat(51) }, ['/name']],
     [{ ...READER, permissions: 'org:read' }, ['/permissions']],
-    [{ ...READER, permissions: ['org:read', 'org:read'] }, ['/permissions']],
+    [{ ...READER, permissions: Array.from({ length: 50 }, () => 'org:read') }, ['/permissions']],
     [{ ...READER, permissions: ['org:rule'] }, ['/permissions/0']],
     [{ ...READER, description: 'x'.repeat(501) }, ['/description']],
     [{ ...READER, description: '\u0000' }, ['/description']],

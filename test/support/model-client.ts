@@ -71,7 +71,7 @@ export class ModelClient {
     await services.organizations.findServing(organizationId);
     const caller: MemberCaller = {
       ...{ kind: 'member', adminId, organizationId, role: 'owner' },
-      ...{ sessionId: new ObjectId(), permissions: new Set(PERMISSIONS) },
+      ...{ sessionId: new ObjectId(), sessionEra: null, permissions: new Set(PERMISSIONS) },
     };
     if (request.kind === 'delete') await services.organizations.delete(caller);
     else {

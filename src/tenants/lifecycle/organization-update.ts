@@ -152,11 +152,14 @@ export class OrganizationUpdate {
   }
 
   /** Cannot be taken back, so it comes when the update cannot become impossible any more. */
-  async #endOtherSessions(claim: OperationClaim, { credentials }: UpdateOperation) {
+  async #endOtherSessions(claim: OperationClaim, { _id, credentials }: UpdateOperation) {
     if (credentials?.password === undefined) return;
-    const { operations, sessions, faults } = this.#deps;
+    const { operations, admins, sessions, faults } = this.#deps;
     await operations.assertHeld(claim);
-    await sessions.endOthers(credentials.admin_id, credentials.session_id);
+    const { admin_id, session_id } = credentials;
+    // Another change may have begun an era of its own since; its sessions are not this one's to end.
+    if (await admins.beginEra(credentials, _id))
+      await sessions.endOthers(admin_id, session_id, _id);
     await faults('update:sessions-ended');
   }
 
