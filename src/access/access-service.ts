@@ -1,5 +1,4 @@
 import { ObjectId } from 'mongodb';
-import { sameChange } from '../admins/admin-document.ts';
 import type { AdminStore } from '../admins/admin-store.ts';
 import { isApiKey } from '../api-keys/api-key.ts';
 import type { ApiKeyAccess } from '../api-keys/api-key-access.ts';
@@ -11,7 +10,7 @@ import { builtInPermissions, type Permission } from '../roles/permissions.ts';
 import type { RoleStore } from '../roles/role-store.ts';
 import type { AccessTokens } from '../sessions/access-tokens.ts';
 import { InvalidTokenError, OrganizationSuspendedError } from '../sessions/session-errors.ts';
-import { endOf, type SessionStore } from '../sessions/session-store.ts';
+import { endOf, isOfEra, type SessionStore } from '../sessions/session-store.ts';
 import type { AccessCache, Lookup } from './access-cache.ts';
 import type { Caller, MemberCaller } from './caller.ts';
 import type { LastUse } from './last-use.ts';
@@ -85,7 +84,7 @@ export class AccessService {
     if (!session?.admin_id.equals(adminId) || !session.organization_id.equals(organizationId))
       throw new InvalidTokenError();
     if (membership === null || organizationState === null) throw new InvalidTokenError();
-    if (era === undefined || !sameChange(era, session.era)) throw new InvalidTokenError();
+    if (era === undefined || !isOfEra(session, era)) throw new InvalidTokenError();
     const { permissions, dependsOn } = await this.#permissionsOf(membership);
     return {
       value: {

@@ -145,10 +145,11 @@ export class AccountService {
   ): Promise<void> {
     const { admins, sessions, notices, clock } = this.#deps;
     const seen = lastChangeOf(admin);
+    await sessions.admitTo(changeId, sessionId);
     const change = { password, session_era: changeId };
     if (!(await admins.changeOnTopOf(adminId, seen, change, changeId, clock.now())))
       throw new CredentialsChangedError();
-    await sessions.endOthers(adminId, sessionId, changeId);
+    await sessions.endBefore(adminId, changeId);
     notices.changed({ email: admin.email, newPassword: true });
   }
 

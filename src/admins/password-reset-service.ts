@@ -87,7 +87,7 @@ export class PasswordResetService {
     const change = { password: await passwords.hash(password), session_era: changeId };
     if (!(await admins.changeOnTopOf(_id, seen, change, changeId, clock.now())))
       throw new ResetTokenInvalidError();
-    await sessions.endAllOfAdmin(_id);
+    await sessions.endBefore(_id, changeId);
     // Not where there is a second factor: whoever reads the mailbox could guess its codes without end.
     if (admin.totp === undefined) await guesses.forgive(admin, address);
     notices.changed({ email, newPassword: true });

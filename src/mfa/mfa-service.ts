@@ -114,12 +114,13 @@ export class MfaService {
     const codes = this.#deps.recoveryCodes.generate();
     const factor = this.#factorOf(caller.adminId, pending, { step, codes, now });
     const changeId = this.#deps.ids.objectId();
+    if (endOthers) await this.#deps.sessions.admitTo(changeId, caller.sessionId);
     if (!(await factors.enable(caller.adminId, factor, changeId, endOthers))) {
       await this.#assertNoFactor(caller);
       // Another beginning was faster: the code is of a secret that has been replaced.
       throw new InvalidCodeFieldError();
     }
-    if (endOthers) await this.#endOtherSessions(caller, changeId);
+    if (endOthers) await this.#deps.sessions.endBefore(caller.adminId, changeId);
     return codes;
   }
 
@@ -154,10 +155,11 @@ export class MfaService {
     { endOthers }: SessionChoice,
   ): Promise<void> {
     const key = await this.#provenFactor(caller, proof, client);
-    const { factors, clock, ids } = this.#deps;
+    const { factors, sessions, clock, ids } = this.#deps;
     const changeId = ids.objectId();
+    if (endOthers) await sessions.admitTo(changeId, caller.sessionId);
     await factors.disable(key, clock.now(), changeId, endOthers);
-    if (endOthers) await this.#endOtherSessions(caller, changeId);
+    if (endOthers) await sessions.endBefore(caller.adminId, changeId);
   }
 
   async #assertNoFactor(caller: MemberCaller): Promise<void> {
@@ -201,10 +203,6 @@ export class MfaService {
       ...{ id, secret, last_step: step, enabled_at: now },
       recovery_codes: codes.map((code) => recoveryCodes.hash(code, adminId)),
     };
-  }
-
-  #endOtherSessions({ adminId, sessionId }: MemberCaller, era: ObjectId): Promise<void> {
-    return this.#deps.sessions.endOthers(adminId, sessionId, era);
   }
 }
 

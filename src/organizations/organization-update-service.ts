@@ -173,9 +173,12 @@ export class OrganizationUpdateService {
         ...(email && { email }),
         ...(password && { password, session_era: changeId }),
       };
+      if (password !== undefined) await sessions.admitTo(changeId, change.session_id);
       if (!(await admins.changeOnTopOf(admin_id, previous.change, fields, changeId, clock.now())))
-        throw new CredentialsChangedError();
-      if (password !== undefined) await sessions.endOthers(admin_id, change.session_id, changeId);
+        throw (await admins.findById(admin_id)) === null
+          ? new InvalidTokenError()
+          : new CredentialsChangedError();
+      if (password !== undefined) await sessions.endBefore(admin_id, changeId);
     }
     return organizations.findServing(organizationId);
   }

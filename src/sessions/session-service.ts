@@ -21,6 +21,7 @@ import {
 } from './session-errors.ts';
 import {
   endOf,
+  isOfEra,
   type SessionClient,
   type SessionDocument,
   type SessionStore,
@@ -158,7 +159,7 @@ export class SessionService {
     const isProven =
       admin !== null &&
       sameChange(lastChangeOf(admin), lastChangeOf(seen)) &&
-      sameChange(admin.session_era ?? null, session.era);
+      isOfEra(session, admin.session_era ?? null);
     if (isDue && isProven) return;
     await sessions.end(session._id);
     throw isDue ? new InvalidCredentialsError() : new OrganizationNotFoundError();
@@ -189,7 +190,7 @@ export class SessionService {
     ]);
     if (admin === null || membership === null || organization === null)
       throw new InvalidRefreshTokenError();
-    if (!sameChange(admin.session_era ?? null, session.era)) throw new InvalidRefreshTokenError();
+    if (!isOfEra(session, admin.session_era ?? null)) throw new InvalidRefreshTokenError();
     assertServing(organization.state);
     return { admin, organization, role: membership.role };
   }

@@ -12,6 +12,8 @@ export interface SessionDocument {
   organization_id: ObjectId;
   /** The person's era in which it was begun: {@link AdminDocument.session_era}. */
   era: ObjectId | null;
+  /** Those that were to begin from within it, latest last: see {@link SessionStore.admitTo}. */
+  next_eras?: ObjectId[];
   /** How often the session has been refreshed: only the refresh token of this generation is good. */
   refresh_generation: number;
   rotated_at: Date;
@@ -45,6 +47,9 @@ export const SESSIONS: MasterCollection = {
     { field: 'admin_id', owner: 'admin' },
   ],
 };
+
+/** Of the eras that were to begin from within a session so many are remembered: more than begin at the same time. */
+const NEXT_ERAS_KEPT = 20;
 
 /** Every query on sessions. */
 export class SessionStore {
@@ -128,28 +133,32 @@ export class SessionStore {
     return ended.deletedCount === 1;
   }
 
-  /**
-   * Ends a person's sessions, all but one.
-   *
-   * @param era - the one that has just begun, into which the session that is kept is taken over
-   */
-  async endOthers(adminId: ObjectId, keep: ObjectId, era?: ObjectId): Promise<void> {
-    if (era !== undefined)
-      await retryTransient(() =>
-        this.#sessions.updateOne(
-          { _id: keep, admin_id: adminId },
-          { $set: { era } },
-          withinDeadline(),
-        ),
-      );
+  /** Ends a person's sessions, all but one. */
+  async endOthers(adminId: ObjectId, keep: ObjectId): Promise<void> {
     await retryTransient(() =>
       this.#sessions.deleteMany({ admin_id: adminId, _id: { $ne: keep } }, withinDeadline()),
     );
     this.#changed(adminId);
   }
 
-  async endAllOfAdmin(adminId: ObjectId): Promise<void> {
-    await retryTransient(() => this.#sessions.deleteMany({ admin_id: adminId }, withinDeadline()));
+  /**
+   * Has a session be good in an era that is about to begin as well: so that whoever begins it is not signed out for the
+   * moment between the two writes. Should it not begin, that means nothing.
+   */
+  async admitTo(era: ObjectId, id: ObjectId): Promise<void> {
+    const admitted = { next_eras: { $each: [era], $slice: -NEXT_ERAS_KEPT } };
+    await retryTransient(() =>
+      this.#sessions.updateOne({ _id: id }, { $push: admitted }, withinDeadline()),
+    );
+    this.#changed(id);
+  }
+
+  /** Removes a person's sessions of the eras before one that has begun: they open nothing any more. */
+  async endBefore(adminId: ObjectId, era: ObjectId): Promise<void> {
+    const ofEra = [{ era }, { next_eras: era }];
+    await retryTransient(() =>
+      this.#sessions.deleteMany({ admin_id: adminId, $nor: ofEra }, withinDeadline()),
+    );
     this.#changed(adminId);
   }
 
@@ -175,6 +184,15 @@ export class SessionStore {
 /** When a session ends unless it is refreshed before. */
 export function endOf({ expires_at, idle_expires_at }: SessionDocument): Date {
   return idle_expires_at < expires_at ? idle_expires_at : expires_at;
+}
+
+/** Whether a session is good in an era. @param era - the account's */
+export function isOfEra(
+  session: Pick<SessionDocument, 'era' | 'next_eras'>,
+  era: ObjectId | null,
+): boolean {
+  if (era === null) return session.era === null;
+  return [session.era, ...(session.next_eras ?? [])].some((one) => one?.equals(era));
 }
 
 /** TTL indexes run once a minute, so every query looks at the time itself. */

@@ -1,10 +1,14 @@
-import { MEMBERSHIPS } from '../../members/membership-store.ts';
+import { MEMBERSHIPS, type MembershipDocument } from '../../members/membership-store.ts';
 import {
   collectionReference,
   type OrganizationDocument,
 } from '../../registry/organization-document.ts';
 import { claimOf, type LifecycleDeps } from './lifecycle-deps.ts';
 import { OperationLease } from './operation-lease.ts';
+
+/** So many members are removed at once, at most; and one more for each so many there are. */
+const MOST_AT_ONCE = 16;
+const MEMBERS_EACH = 50;
 
 /**
  * Deletes an organization in resumable steps. The first one makes it unreachable: from then on no token of it opens
@@ -51,14 +55,20 @@ export class OrganizationDeletion {
     await faults('delete:removed');
   }
 
+  /** One by one for the few that most organizations have, some at a time for the thousands that some have. */
+  async #removeMembers({ _id }: OrganizationDocument): Promise<void> {
+    const all = await this.#deps.memberships.ofOrganization(_id);
+    const atOnce = Math.min(MOST_AT_ONCE, Math.ceil(all.length / MEMBERS_EACH));
+    for (let from = 0; from < all.length; from += atOnce)
+      await Promise.all(all.slice(from, from + atOnce).map((one) => this.#removeMember(one)));
+  }
+
   /** The account goes before the membership, so that a crash in between still leaves the way to it. */
-  async #removeMembers({ _id: organizationId }: OrganizationDocument): Promise<void> {
+  async #removeMember({ _id, admin_id, organization_id }: MembershipDocument): Promise<void> {
     const { memberships, accounts, faults } = this.#deps;
-    for (const { _id, admin_id } of await memberships.ofOrganization(organizationId)) {
-      await accounts.removeIfUnattached(admin_id, organizationId);
-      await faults('delete:account-removed');
-      await memberships.remove(_id);
-      await faults('delete:membership-removed');
-    }
+    await accounts.removeIfUnattached(admin_id, organization_id);
+    await faults('delete:account-removed');
+    await memberships.remove(_id);
+    await faults('delete:membership-removed');
   }
 }

@@ -157,9 +157,9 @@ export class OrganizationUpdate {
     const { operations, admins, sessions, faults } = this.#deps;
     await operations.assertHeld(claim);
     const { admin_id, session_id } = credentials;
+    await sessions.admitTo(_id, session_id);
     // Another change may have begun an era of its own since; its sessions are not this one's to end.
-    if (await admins.beginEra(credentials, _id))
-      await sessions.endOthers(admin_id, session_id, _id);
+    if (await admins.beginEra(credentials, _id)) await sessions.endBefore(admin_id, _id);
     await faults('update:sessions-ended');
   }
 
