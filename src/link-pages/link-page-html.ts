@@ -1,5 +1,5 @@
 /*
- * The pages, and every word on them but the service's own answers: `assets/link-page.js` shows one section at a time and
+ * The pages, and every word on them but the service's own answers and what all pages share (`link-page-markup.ts`): `assets/link-page.js` shows one section at a time and
  * fills in what `data-fill` names. Nothing here comes from a request.
  */
 import { type Field, form, page, section } from './link-page-markup.ts';
