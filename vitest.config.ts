@@ -56,6 +56,15 @@ export default defineConfig({
           globalSetup: 'test/support/standalone.setup.ts',
         },
       },
+      // Needs Chromium, so `npm test` leaves it out.
+      {
+        test: {
+          ...integration,
+          name: 'browser',
+          include: ['test/browser/**/*.test.ts'],
+          globalSetup: 'test/support/replica-set.setup.ts',
+        },
+      },
     ],
   },
 });

@@ -21,6 +21,7 @@ import { addValidation } from './http/validation.ts';
 import { addIdempotency } from './idempotency/idempotency-plugin.ts';
 import { invitationRoutes, publicInvitationRoutes } from './invitations/invitation-routes.ts';
 import { jwksRoutes } from './keys/jwks-routes.ts';
+import { linkPageRoutes } from './link-pages/link-page-routes.ts';
 import { memberRoutes } from './members/member-routes.ts';
 import { mfaRoutes } from './mfa/mfa-routes.ts';
 import {
@@ -101,6 +102,7 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     await scope.register(publicAdminRoutes, { services });
     await scope.register(accountLinkRoutes, { services });
     await scope.register(publicInvitationRoutes, { services });
+    await scope.register(linkPageRoutes);
   });
   await app.register(async (scope) => {
     documentSecurity(scope);

@@ -10,20 +10,26 @@ export interface CredentialsChanged {
   newPassword: boolean;
 }
 
+interface CredentialNoticesDeps {
+  mailTasks: MailTasks;
+  publicUrl: string;
+  clock: Clock;
+}
+
 /** Tells people by mail, in the background, that what they sign in with was changed (OWASP ASVS 5.0, 6.3.7). */
 export class CredentialNotices {
-  readonly #deps: { mailTasks: MailTasks; clock: Clock };
+  readonly #deps: CredentialNoticesDeps;
 
-  constructor(deps: { mailTasks: MailTasks; clock: Clock }) {
+  constructor(deps: CredentialNoticesDeps) {
     this.#deps = deps;
   }
 
   /** Call it after the change. Never fails and never waits. */
   changed({ email: to, newEmail, newPassword }: CredentialsChanged): void {
-    const { mailTasks, clock } = this.#deps;
+    const { mailTasks, publicUrl, clock } = this.#deps;
     const changedAt = clock.now();
     if (newPassword)
-      mailTasks.add('password_changed', () => passwordChangedMail({ to, changedAt }));
+      mailTasks.add('password_changed', () => passwordChangedMail({ to, publicUrl, changedAt }));
     if (newEmail !== undefined && newEmail !== to)
       mailTasks.add('email_changed', () => emailChangedMail({ to, newEmail, changedAt }));
   }

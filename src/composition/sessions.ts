@@ -47,7 +47,7 @@ export function createSessions(foundation: Foundation, stores: Stores, parts: Se
 
   const mailTasks = new MailTasks({ mailer, logger });
   const links = { mailer, mailTasks, tokens, publicUrl: settings.publicUrl, clock, ids };
-  const notices = new CredentialNotices({ mailTasks, clock });
+  const notices = new CredentialNotices({ mailTasks, publicUrl: settings.publicUrl, clock });
   const passwordResets = new PasswordResetService({
     ...{ ...links, resets: stores.passwordResets, notices, passwords, guesses },
     ...{ admins, memberships, registry, sessions: sessionStore },

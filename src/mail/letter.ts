@@ -11,8 +11,8 @@ export interface Letter {
     /** What the button says. */
     label: string;
     link: string;
-    /** The operation that takes the token, for those who use the API. */
-    endpoint: string;
+    /** It holds a secret. */
+    secret: boolean;
   };
   /** What stands below it, smaller. */
   notes: readonly string[];
@@ -25,18 +25,13 @@ export function writeLetter(letter: Letter): MailMessage {
     ...{ kind, to, subject },
     text: plainText(letter),
     html: html(letter),
-    ...(action && { link: action.link }),
+    ...(action?.secret && { link: action.link }),
   };
-}
-
-function hintFor(endpoint: string): string {
-  return `If you use the API: ${endpoint} takes the token, which is what follows #token= in the link.`;
 }
 
 function plainText({ paragraphs, action, notes }: Letter): string {
   const linked = action === undefined ? [] : [`${action.label}:\n${action.link}`];
-  const hint = action === undefined ? [] : [hintFor(action.endpoint)];
-  return `${[...paragraphs, ...linked, ...notes, ...hint].join('\n\n')}\n`;
+  return `${[...paragraphs, ...linked, ...notes].join('\n\n')}\n`;
 }
 
 const FONT = "font-family:system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif";
@@ -46,7 +41,6 @@ const FONT = "font-family:system-ui,-apple-system,'Segoe UI',Roboto,Helvetica,Ar
  * sets no background and no colour of text, so programs may show it light or dark; the button reads well on both.
  */
 function html({ subject, paragraphs, action, notes }: Letter): string {
-  const small = [...notes, ...(action === undefined ? [] : [hintFor(action.endpoint)])];
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -56,10 +50,10 @@ function html({ subject, paragraphs, action, notes }: Letter): string {
 <title>${escaped(subject)}</title>
 </head>
 <body style="margin:0;padding:24px;${FONT};font-size:16px;line-height:1.5">
-<div style="max-width:560px;margin:0 auto">
+<div style="max-width:560px;margin:0 auto;overflow-wrap:anywhere;word-break:break-word">
 ${paragraphs.map((one) => `<p style="margin:0 0 16px">${escaped(one)}</p>`).join('\n')}
 ${action === undefined ? '' : buttonTo(action)}
-${small.map((one) => `<p style="margin:0 0 8px;font-size:14px;opacity:0.8">${escaped(one)}</p>`).join('\n')}
+${notes.map((one) => `<p style="margin:0 0 8px;font-size:14px;opacity:0.8">${escaped(one)}</p>`).join('\n')}
 </div>
 </body>
 </html>

@@ -1,5 +1,10 @@
 import { writeLetter } from './letter.ts';
-import { emailConfirmationLink, invitationLink, passwordResetLink } from './links.ts';
+import {
+  emailConfirmationLink,
+  forgottenPasswordPage,
+  invitationLink,
+  passwordResetLink,
+} from './links.ts';
 import type { MailMessage } from './mailer.ts';
 import { plainName } from './plain-name.ts';
 
@@ -40,7 +45,7 @@ export function invitationMail(
     action: {
       label: 'Accept the invitation',
       link: invitationLink(about.publicUrl, about.token),
-      endpoint: 'POST /invitations/accept',
+      secret: true,
     },
     notes: [
       `The link works once, until ${moment(about.expiresAt)}.`,
@@ -59,7 +64,7 @@ export function passwordResetMail(about: WithLink): MailMessage {
     action: {
       label: 'Choose a new password',
       link: passwordResetLink(about.publicUrl, about.token),
-      endpoint: 'POST /admin/password/reset',
+      secret: true,
     },
     notes: [
       `The link works once, until ${moment(about.expiresAt)}.`,
@@ -68,20 +73,28 @@ export function passwordResetMail(about: WithLink): MailMessage {
   });
 }
 
-/** Tells somebody that the password was changed (OWASP ASVS 5.0, 6.3.7). */
-export function passwordChangedMail(about: { to: string; changedAt: Date }): MailMessage {
+/** Tells somebody that the password was changed (OWASP ASVS 5.0, 6.3.7), and what to do if it was somebody else. */
+export function passwordChangedMail(about: {
+  to: string;
+  /** PUBLIC_URL. */
+  publicUrl: string;
+  changedAt: Date;
+}): MailMessage {
   return writeLetter({
     kind: 'password_changed',
     to: about.to,
     subject: 'Your password was changed',
     paragraphs: [
       `The password of your account was changed on ${moment(about.changedAt)}.`,
-      'If it was you, there is nothing to do.',
+      'If it was you, there is nothing to do. If it was not, somebody else has had access to your account: ask for a new ' +
+        'password at once, and tell the owners of your organizations.',
     ],
-    notes: [
-      'If it was not you, somebody else has had access to your account: ask for a new password at once, and tell the ' +
-        'owners of your organizations.',
-    ],
+    action: {
+      label: 'Ask for a new password',
+      link: forgottenPasswordPage(about.publicUrl),
+      secret: false,
+    },
+    notes: ['A new password ends every session, so whoever was signed in is signed out.'],
   });
 }
 
@@ -95,7 +108,7 @@ export function emailConfirmationMail(about: WithLink): MailMessage {
     action: {
       label: 'Confirm this address',
       link: emailConfirmationLink(about.publicUrl, about.token),
-      endpoint: 'POST /admin/email/confirm',
+      secret: true,
     },
     notes: [
       `The link works once, until ${moment(about.expiresAt)}.`,
