@@ -17,6 +17,7 @@ const ANYWHERE = [
   'guess-attacks',
   'guess-limits',
   'key-rotation',
+  'link-pages',
   'log-secrecy',
   'mail',
   'mail-walks',

@@ -53,8 +53,8 @@ ${sections.join('\n')}
 
 /** One state of a page. @param after - what comes below the place for what the service says */
 export function section(state: string, content: string, after = ''): string {
-  // A form brings such a place of its own.
-  const place = content.includes('data-alert') ? '' : ALERT;
+  // Forms bring such a place of their own.
+  const place = state === 'dead' || state === 'failed' ? ALERT : '';
   return `<section data-state="${state}" hidden>${content}${place}${after}</section>`;
 }
 
