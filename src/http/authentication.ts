@@ -47,13 +47,21 @@ export function requireCaller(scope: FastifyInstance, access: AccessService): vo
     assertAllowed(caller, permission);
     request.caller = caller;
   };
-  // Spares reading the body of a request that will be refused.
-  scope.addHook('onRequest', (request) => admit(request, 'recent'));
+  // Spares reading the body of a request that will be refused. Who would be refused by what was true a moment ago may be
+  // allowed by now.
+  scope.addHook('onRequest', (request) =>
+    isCurrent(request)
+      ? admit(request, 'recent').catch(() => admit(request, 'current'))
+      : admit(request, 'recent'),
+  );
   // A client may take half a minute to send its body: what it may do by then is what counts.
   scope.addHook('preValidation', async (request) => {
-    const { freshness = freshnessOf(request.method) } = request.routeOptions.config;
-    if (freshness === 'current') await admit(request, 'current');
+    if (isCurrent(request)) await admit(request, 'current');
   });
+}
+
+function isCurrent({ method, routeOptions }: FastifyRequest): boolean {
+  return (routeOptions.config.freshness ?? freshnessOf(method)) === 'current';
 }
 
 /**
