@@ -71,7 +71,11 @@ export class ModelClient {
     await services.organizations.findServing(organizationId);
     const caller: MemberCaller = {
       ...{ kind: 'member', adminId, organizationId, role: 'owner' },
-      ...{ sessionId: new ObjectId(), sessionEra: null, permissions: new Set(PERMISSIONS) },
+      ...{
+        sessionId: new ObjectId(),
+        sessionEra: await this.#eraOf(adminId),
+        permissions: new Set(PERMISSIONS),
+      },
     };
     if (request.kind === 'delete') await services.organizations.delete(caller);
     else {
@@ -79,6 +83,12 @@ export class ModelClient {
       const change = { organization_name, ...(password !== undefined && { password }) };
       await services.organizationUpdates.update(caller, change, SOME_CLIENT);
     }
+  }
+
+  /** As if they had just signed in. */
+  async #eraOf(_id: ObjectId): Promise<ObjectId | null> {
+    const admin = await this.#db.collection<AdminDocument>('admins').findOne({ _id });
+    return admin?.session_era ?? null;
   }
 
   /** Looked up once, past the service. */
