@@ -241,6 +241,11 @@ describe('the document', () => {
   });
 });
 
+test('no list is compared with itself item by item: 160,000 items took 22 seconds', () => {
+  const compared = [...nodes(document)].filter(([, { uniqueItems }]) => uniqueItems === true);
+  expect(compared.map(([at]) => at)).toEqual([]);
+});
+
 describe('the answers', () => {
   let ajv: Ajv2020;
   beforeAll(() => {
