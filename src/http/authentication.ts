@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { PermissionDeniedError, PersonRequiredError } from '../access/access-errors.ts';
 import type { AccessService, Freshness } from '../access/access-service.ts';
 import type { Caller, MemberCaller } from '../access/caller.ts';
+import { AppError } from '../errors.ts';
 import type { Permission } from '../roles/permissions.ts';
 import { AuthenticationRequiredError, InvalidTokenError } from '../sessions/session-errors.ts';
 
@@ -47,13 +48,18 @@ export function requireCaller(scope: FastifyInstance, access: AccessService): vo
     assertAllowed(caller, permission);
     request.caller = caller;
   };
-  // Spares reading the body of a request that will be refused. Who would be refused by what was true a moment ago may be
-  // allowed by now.
-  scope.addHook('onRequest', (request) =>
-    isCurrent(request)
-      ? admit(request, 'recent').catch(() => admit(request, 'current'))
-      : admit(request, 'recent'),
-  );
+  // Spares reading the body of a request that will be refused.
+  scope.addHook('onRequest', async (request) => {
+    try {
+      await admit(request, 'recent');
+    } catch (error) {
+      // Who would be refused by what was true a moment ago may be allowed by now. A database that is away has been waited
+      // for already, perhaps together with another request.
+      const isAway = error instanceof AppError && error.kind === 'unavailable';
+      if (isAway || !isCurrent(request)) throw error;
+      await admit(request, 'current');
+    }
+  });
   // A client may take half a minute to send its body: what it may do by then is what counts.
   scope.addHook('preValidation', async (request) => {
     if (isCurrent(request)) await admit(request, 'current');

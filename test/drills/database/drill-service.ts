@@ -7,6 +7,7 @@ import { buildApp } from '../../../src/app.ts';
 import type { ServiceSources } from '../../../src/composition/foundation.ts';
 import { createMongoClient } from '../../../src/database/mongo-client.ts';
 import { createServices, type Services } from '../../../src/services.ts';
+import { lostMail } from '../support/lost-mail.ts';
 
 /** How an instance differs from a usual one. */
 export interface DrillServiceOptions extends Partial<ServiceSources> {
@@ -80,7 +81,7 @@ export class DrillService implements AsyncDisposable {
       publicUrl: 'https://tenantry.example',
       rateLimits: false,
     };
-    const services = createServices(client, settings, logger, sources);
+    const services = createServices(client, settings, logger, { mailer: lostMail, ...sources });
     const app = await buildApp(services, { logger });
     await services.start();
     const url = await app.listen({ host: '127.0.0.1', port: 0 });

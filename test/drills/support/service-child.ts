@@ -14,6 +14,7 @@ import { createServices } from '../../../src/services.ts';
 import { TenantCollection } from '../../../src/tenants/tenant-collection.ts';
 import { COMMAND_RUNNERS } from './command-runners.ts';
 import { FaultTrigger } from './fault-trigger.ts';
+import { lostMail } from './lost-mail.ts';
 import type { Question, Reply, ServiceOptions, ToChild, ToParent } from './service-protocol.ts';
 
 const MOST_DOCUMENTS = 10_000;
@@ -42,7 +43,7 @@ const services = createServices(
     rateLimits: false,
   },
   logger,
-  { faults: trigger.faults },
+  { faults: trigger.faults, mailer: lostMail },
 );
 const references = new Map<string, TenantCollection>();
 
