@@ -10,12 +10,15 @@ const integration = {
 
 /** What is no different on a standalone MongoDB: the HTTP interface, tokens, and what changes one document at a time. */
 const ANYWHERE = [
+  'account-secrecy',
   'authorization-header',
   'bad-bodies',
   'bad-input',
   'bad-queries-and-headers',
+  'code-guesses',
   'guess-attacks',
   'guess-limits',
+  'hostile-values',
   'key-rotation',
   'link-pages',
   'log-secrecy',
@@ -24,6 +27,7 @@ const ANYWHERE = [
   'mfa-codes',
   'mfa-secrecy',
   'openapi',
+  'oversized-input',
   'password-policy',
   'problem-details',
   'rate-limits',

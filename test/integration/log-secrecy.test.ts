@@ -113,3 +113,33 @@ test('the log holds no token of a link in a mail, nor its hash', async () => {
   for (const secret of [...tokens, ...hashes, password, 'fresh-passphrase'])
     expect(log).not.toContain(secret);
 });
+
+test('the log holds no password or token that was sent where it does not belong', async () => {
+  const lines: string[] = [];
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+  await using service = await startTestService({ logger: pino({ level: 'trace' }, stream) });
+  const { app } = service;
+  const { signUp, tokens } = await signUpAndIn(service);
+  const { email, password } = signUp;
+  await app.inject({ url: `/admin/me/${tokens.access_token}` });
+  await app.inject({ url: `/org/get?organization_name=${tokens.refresh_token}` });
+  const login = { method: 'POST', url: '/admin/login' } as const;
+  const headers = { 'content-type': 'application/json' };
+  const cutOff = JSON.stringify({ email, password }).slice(0, -1);
+  await app.inject({ ...login, headers, payload: cutOff });
+  const odd = {
+    authorization: `Basic ${password}`,
+    'content-type': `text/${tokens.refresh_token}`,
+  };
+  await app.inject({ ...login, headers: odd, payload: password });
+
+  const log = lines.join('');
+  expect(log).toContain('POST /admin/login 415');
+  for (const secret of [password, tokens.access_token, tokens.refresh_token])
+    expect(log).not.toContain(secret);
+});

@@ -146,6 +146,23 @@ describe('a role of one’s own', () => {
     await service.db.collection('roles').insertMany(many);
     expectProblem(await create(acme.auth, READER), 409, 'role_limit_reached');
   });
+
+  test('is refused past a hundred, although 30 are made at once', async () => {
+    const acme = await signUpAndIn(service);
+    const organization_id = new ObjectId(acme.organization.id);
+    const now = service.clock.now();
+    const many = Array.from({ length: 95 }, (_, n) => ({
+      ...{ organization_id, name: `role-${n}`, description: null, permissions: [] },
+      ...{ created_at: now, updated_at: now },
+    }));
+    await service.db.collection('roles').insertMany(many);
+    const names = Array.from({ length: 30 }, (_, n) => `late-${n}`);
+    const made = names.map((name) => create(acme.auth, { ...READER, name }));
+    for (const answer of await Promise.all(made))
+      if (answer.statusCode !== 201) expectProblem(answer, 409, 'role_limit_reached');
+    const count = await service.db.collection('roles').countDocuments({ organization_id });
+    expect(count).toBeLessThanOrEqual(100);
+  });
 });
 
 describe('deleting a role', () => {
