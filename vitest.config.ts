@@ -42,7 +42,10 @@ export default defineConfig({
     // The default leaves a core free, of two cores one; and these tests wait for MongoDB more than they compute.
     maxWorkers: 4,
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      // Some go through every character there is, which takes long beside other work.
+      {
+        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 30_000 },
+      },
       // The same tests twice: one path has to serve both kinds of MongoDB.
       {
         test: {
