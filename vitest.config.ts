@@ -11,14 +11,18 @@ const integration = {
 /** What is no different on a standalone MongoDB: the HTTP interface, tokens, and what changes one document at a time. */
 const ANYWHERE = [
   'account-secrecy',
+  'api-key-scope',
   'authorization-header',
   'bad-bodies',
   'bad-input',
   'bad-queries-and-headers',
   'code-guesses',
+  'email-change',
   'guess-attacks',
   'guess-limits',
+  'held-bodies',
   'hostile-values',
+  'invitation-crashes',
   'key-rotation',
   'link-pages',
   'log-secrecy',
@@ -27,12 +31,17 @@ const ANYWHERE = [
   'mfa-codes',
   'mfa-secrecy',
   'openapi',
+  'orphans-of-deletion',
   'oversized-input',
   'password-policy',
+  'password-reset',
   'problem-details',
   'rate-limits',
   'readme',
+  'reset-races',
+  'session-eras',
   'token-attacks',
+  'two-invitations',
 ];
 /** They start a MongoDB of their own, whatever the project's is. */
 const WITH_THEIR_OWN = ['embedded-mongod', 'start', 'stop'];
