@@ -1,3 +1,4 @@
+import type { ObjectId } from 'mongodb';
 import { makeApiKey } from '../api-keys/api-key.ts';
 import { ApiKeyService } from '../api-keys/api-key-service.ts';
 import { InvitationAcceptance } from '../invitations/invitation-acceptance.ts';
@@ -26,6 +27,7 @@ export function createOrganizations(
   parts: OrganizationParts,
 ) {
   const { settings, clock, ids, logger } = foundation;
+  const forgetAnswers = (id: ObjectId) => stores.idempotency.eraseSubject(id);
   const { registry, admins, memberships, invitations: invitationStore, sessions } = stores;
   const { credentials, passwords, creation, update, deletion, budget, accounts } = parts;
   const { links, notices, logins, reauthentication } = parts;
@@ -39,7 +41,7 @@ export function createOrganizations(
     ...{ reauthentication, ids },
   });
   const roles = new RoleService({
-    ...{ roles: stores.roles, registry, clock, ids },
+    ...{ roles: stores.roles, registry, forgetAnswers, clock, ids },
     // One after the other: an invitation that has been accepted by now has made its member before.
     isInUse: async (organizationId, role) =>
       (await invitationStore.isRoleInUse(organizationId, role)) ||
@@ -52,7 +54,7 @@ export function createOrganizations(
   const makers = new Makers({ memberships, admins });
   const invitations = new InvitationService({
     ...{ ...links, invitations: invitationStore, memberships, admins, makers, roles, registry },
-    logger,
+    ...{ forgetAnswers, logger },
   });
   const acceptance = new InvitationAcceptance({
     ...{ invitations: invitationStore, memberships, admins, accounts, registry },
@@ -64,7 +66,7 @@ export function createOrganizations(
   });
   const apiKeys = new ApiKeyService({
     ...{ keys: stores.apiKeys, registry, makers, clock, ids, makeKey: makeApiKey },
-    forgetAnswers: (id) => stores.idempotency.eraseSubject(id),
+    forgetAnswers,
   });
   return {
     ...{ organizations, organizationUpdates, roles, members, memberChanges },

@@ -59,6 +59,8 @@ interface InvitationServiceDeps {
   mailer: Mailer;
   tokens: TokenSource;
   publicUrl: string;
+  /** Forgets the stored answers that an invitation was made with: repeating the request makes a new one. */
+  forgetAnswers: (id: ObjectId) => Promise<void>;
   clock: Clock;
   ids: IdSource;
   logger: Logger;
@@ -154,6 +156,7 @@ export class InvitationService {
       id,
       async ({ organization_id, _id }) => (await invitations.revoke(organization_id, _id)) || null,
     );
+    await this.#deps.forgetAnswers(id);
   }
 
   /** @param attempt - returns null when the invitation has changed since it was seen, or is just being accepted */

@@ -48,7 +48,8 @@ export const roleRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = asy
     },
     async (request, reply) => {
       const { name, ...role } = request.body;
-      return reply.code(201).send(view(await roles.create(callerOf(request), name, role)));
+      const attempt = request.attempt ?? undefined;
+      return reply.code(201).send(view(await roles.create(callerOf(request), name, role, attempt)));
     },
   );
 

@@ -53,6 +53,8 @@ class RoleLimitError extends AppError {
 interface RoleServiceDeps {
   roles: RoleStore;
   registry: RegistryStore;
+  /** Forgets the stored answers that a role was made with: repeating the request makes a new one. */
+  forgetAnswers: (id: ObjectId) => Promise<void>;
   /** Whether anybody has the role, or is invited to it. */
   isInUse: (organizationId: ObjectId, role: string) => Promise<boolean>;
   clock: Clock;
@@ -102,15 +104,27 @@ export class RoleService {
   }
 
   /** @throws PermissionNotHeldError, RoleTakenError, RoleLimitError */
-  async create(caller: Caller, name: string, request: RoleRequest): Promise<Role> {
-    const { roles, clock, ids } = this.#deps;
+  async create(
+    caller: Caller,
+    name: string,
+    request: RoleRequest,
+    creation: { subjectId: ObjectId; earlierSubjectIds: readonly ObjectId[] } = {
+      subjectId: this.#deps.ids.objectId(),
+      earlierSubjectIds: [],
+    },
+  ): Promise<Role> {
+    const { roles, clock } = this.#deps;
     if (isBuiltInRole(name)) throw new RoleTakenError(name);
+    // Of an attempt whose answer got lost.
+    const made = await roles.find(caller.organizationId, name);
+    if (made !== null && creation.earlierSubjectIds.some((id) => id.equals(made._id)))
+      return roleOf(made);
     assertHolds(caller.permissions, request.permissions);
     if ((await roles.countOf(caller.organizationId)) >= MAX_CUSTOM_ROLES)
       throw new RoleLimitError();
     const now = clock.now();
     const role: RoleDocument = {
-      _id: ids.objectId(),
+      _id: creation.subjectId,
       organization_id: caller.organizationId,
       name,
       ...fieldsOf(request),
@@ -161,6 +175,7 @@ export class RoleService {
     }
     // The mark was taken back by somebody who gave the role: this instance was too slow.
     if (!(await roles.remove(role._id, mark))) throw new RoleInUseError(name);
+    await this.#deps.forgetAnswers(role._id);
   }
 
   /** A deletion that began meanwhile may have looked for roles before there was this one. */

@@ -135,6 +135,16 @@ describe('a role of one’s own', () => {
     }
   });
 
+  test('that was deleted is made anew by the same idempotent request', async () => {
+    const acme = await signUpAndIn(service);
+    const headers = { ...acme.auth, 'idempotency-key': 'once-more' };
+    expectStatus(await create(headers, READER), 201);
+    expectStatus(await remove(acme.auth, 'reader'), 204);
+    const again = expectStatus(await create(headers, READER), 201);
+    expect(again.headers['idempotent-replayed']).toBeUndefined();
+    expect(expectStatus(await list(acme.auth), 200).json().data).toHaveLength(5);
+  });
+
   test('is refused past a hundred', async () => {
     const acme = await signUpAndIn(service);
     const organization_id = new ObjectId(acme.organization.id);
