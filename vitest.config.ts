@@ -24,6 +24,7 @@ const ANYWHERE = [
   'hostile-values',
   'invitation-crashes',
   'key-rotation',
+  'late-writes',
   'link-pages',
   'log-secrecy',
   'mail',

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { OperationStore } from '../registry/operation-store.ts';
 import type { OrganizationDocument } from '../registry/organization-document.ts';
@@ -11,9 +12,16 @@ interface RecoveryDeps {
   creation: OrganizationCreation;
   update: OrganizationUpdate;
   deletion: OrganizationDeletion;
+  clock: Clock;
   logger: Logger;
   instanceId: string;
 }
+
+/**
+ * For how long recovery looks again after what it has undone. A database that hung carries out what it had been sent as
+ * soon as it goes on, beside recovery; how much later the slowest of it comes, only the load of the machine decides.
+ */
+const LOOKS_AGAIN_FOR_MS = 10_000;
 
 /** An operation that takes longer than this does not get on: most take milliseconds, and recovery comes within 3 s. */
 const STUCK_AFTER_MS = 60_000;
@@ -42,19 +50,21 @@ export interface OperationStatus {
  */
 export class Recovery {
   readonly #deps: RecoveryDeps;
+  #undone: { organization: OrganizationDocument; atMs: number }[] = [];
 
   constructor(deps: RecoveryDeps) {
     this.#deps = deps;
   }
 
   /**
-   * Takes over and ends every operation whose lease has run out.
+   * Takes over and ends every operation whose lease has run out. Removes what was written late for those it undid lately.
    *
    * @returns how many were ended
    * @throws DatabaseUnavailableError; an operation that fails is logged and left for the next time
    */
   async recoverExpired(): Promise<number> {
     const { operations, instanceId } = this.#deps;
+    await this.#removeLateTraces();
     const claimed = new Set<string>();
     let ended = 0;
     for (;;) {
@@ -64,6 +74,13 @@ export class Recovery {
       claimed.add(organization._id.toHexString());
       if (await this.#end(organization)) ended += 1;
     }
+  }
+
+  async #removeLateTraces(): Promise<void> {
+    const { creation, clock } = this.#deps;
+    const since = clock.monotonicMs() - LOOKS_AGAIN_FOR_MS;
+    this.#undone = this.#undone.filter(({ atMs }) => atMs > since);
+    for (const { organization } of this.#undone) await creation.removeLateTraces(organization);
   }
 
   /** What is under way or stuck, longest without a renewal first. @param limit - at most so many */
@@ -111,10 +128,11 @@ export class Recovery {
   }
 
   async #resume(organization: OrganizationDocument): Promise<string> {
-    const { creation, update, deletion } = this.#deps;
+    const { creation, update, deletion, clock } = this.#deps;
     switch (organization.operation?.kind) {
       case 'create':
         await creation.undo(organization);
+        this.#undone.push({ organization, atMs: clock.monotonicMs() });
         return 'undone';
       case 'update':
         return update.resumeAfterCrash(organization);

@@ -5,8 +5,13 @@ import { AbstractCursor, Collection, Db, MongoClient } from 'mongodb';
  *
  * @param call - makes it, and resolves with the reply
  * @param method - the driver's method: `findOneAndUpdate`, `command` …
+ * @param callLate - makes it although the deadline is over that it was given
  */
-export type AroundCall = <T>(call: () => Promise<T>, method: string) => Promise<T>;
+export type AroundCall = <T>(
+  call: () => Promise<T>,
+  method: string,
+  callLate: () => Promise<T>,
+) => Promise<T>;
 
 /**
  * A view of a client in which every call to the database goes through `around`. So a test decides what no setting of a
@@ -23,7 +28,8 @@ function intercepted<T extends object>(target: T, around: AroundCall): T {
       if (typeof member !== 'function') return member;
       return (...args: unknown[]) => {
         const call = () => member.apply(object, args);
-        if (isAsync(member)) return around(call, String(property));
+        const callLate = () => member.apply(object, args.map(withoutDeadline));
+        if (isAsync(member)) return around(call, String(property), callLate);
         const result: unknown = call();
         if (result === object) return view;
         return isOfTheDriver(result) ? intercepted(result, around) : result;
@@ -31,6 +37,11 @@ function intercepted<T extends object>(target: T, around: AroundCall): T {
     },
   });
   return view;
+}
+
+function withoutDeadline(argument: unknown): unknown {
+  const isOptions = typeof argument === 'object' && argument !== null && 'signal' in argument;
+  return isOptions ? { ...argument, signal: undefined } : argument;
 }
 
 /** The driver's methods that talk to the server are async functions; those that only build something are not. */

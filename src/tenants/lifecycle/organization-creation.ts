@@ -69,11 +69,19 @@ export class OrganizationCreation {
 
   /** Undoes a creation that was not committed. Idempotent; for recovery. */
   async undo(organization: OrganizationDocument): Promise<void> {
-    const { operation, collection_name: collectionName, database } = organization;
-    if (operation?.kind !== 'create') throw new Error('the organization is not being created');
-    const ownerId = operation.owner_admin_id;
-    await this.#removeTraces({ id: organization._id, database, collectionName, ownerId });
+    await this.#removeTraces(tracesOf(organization));
     await this.#deps.operations.remove(claimOf(organization));
+  }
+
+  /**
+   * Removes what was written for a creation after it had been undone: a write that a hanging database had been sent is
+   * carried out when it goes on, and nobody hears of it. Idempotent; for recovery.
+   *
+   * @param undone - as {@link undo} was given it
+   */
+  async removeLateTraces(undone: OrganizationDocument): Promise<void> {
+    if ((await this.#deps.registry.findById(undone._id)) === null)
+      await this.#removeTraces(tracesOf(undone));
   }
 
   async #reserve({ id, name, database, owner }: NewOrganization): Promise<OperationClaim> {
@@ -131,7 +139,7 @@ export class OrganizationCreation {
     const { id, name } = request;
     try {
       // Also when another instance has taken over and undone it: what this one made since must go as well.
-      await this.#removeTraces(tracesOf(request));
+      await this.#removeTraces(tracesOfRequest(request));
       // Whatever it failed of then, it is the other instance's undoing that it met.
       if (!(await this.#deps.operations.remove(claim))) return new OperationLostError();
     } catch (error) {
@@ -155,7 +163,7 @@ export class OrganizationCreation {
     try {
       await sharingPatience(async () => {
         if ((await registry.findById(request.id)) === null)
-          await this.#removeTraces(tracesOf(request));
+          await this.#removeTraces(tracesOfRequest(request));
       });
     } catch (error) {
       logger.warn(
@@ -184,7 +192,13 @@ interface Traces {
   ownerId: ObjectId;
 }
 
-function tracesOf({ id, name, database, owner }: NewOrganization): Traces {
+function tracesOf(organization: OrganizationDocument): Traces {
+  const { _id: id, operation, collection_name: collectionName, database } = organization;
+  if (operation?.kind !== 'create') throw new Error('the organization is not being created');
+  return { id, database, collectionName, ownerId: operation.owner_admin_id };
+}
+
+function tracesOfRequest({ id, name, database, owner }: NewOrganization): Traces {
   return {
     id,
     database,

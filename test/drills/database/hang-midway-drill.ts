@@ -62,18 +62,21 @@ async function run(topology: SingleNodeTopology, context: DrillContext): Promise
   const rounds = context.short ? [0] : Array.from({ length: 4 }, () => COMES_BACK_AFTER_MS).flat();
   const worst = { answerMs: 0, settleMs: 0 };
   const halves: string[] = [];
+  const contradictions: string[] = [];
   for (const comesBackAfterMs of rounds) {
     const operations = await HangOperations.prepare(service, ledger);
     const { answers, answerMs } = await hang(node, parking, operations);
     await delay(comesBackAfterMs);
     node.resume();
     const { settling } = await examine(service, ledger);
+    contradictions.push(...settling.orphans);
     halves.push(...(await operations.halves()));
     worst.answerMs = Math.max(worst.answerMs, answerMs);
     worst.settleMs = Math.max(worst.settleMs, settling.milliseconds);
     context.log(`settled after ${settling.milliseconds} ms: ${answers.map(kindOf).join(', ')}`);
   }
-  promise(worst.settleMs <= SETTLE_LIMIT_MS, 'consistent within 5 s', `${worst.settleMs} ms`);
+  const unsettled = `${worst.settleMs} ms; ${contradictions.join('; ')}`;
+  promise(worst.settleMs <= SETTLE_LIMIT_MS, 'consistent within 5 s', unsettled);
   const { settling, audit } = await examine(service, ledger);
   const notes = [`${FAULT_POINTS.length} fault points, answers within ${worst.answerMs} ms`];
   return resultOf(
