@@ -9,6 +9,7 @@ import {
 } from './composition/foundation.ts';
 import { createLifecycle } from './composition/lifecycle.ts';
 import { createOrganizations } from './composition/organizations.ts';
+import { createRecords } from './composition/records.ts';
 import { createSessions } from './composition/sessions.ts';
 import { createStores, MASTER_COLLECTIONS } from './composition/stores.ts';
 import { ensureIndexes } from './database/collections.ts';
@@ -41,6 +42,7 @@ export function createServices(
   const organizations = createOrganizations(foundation, stores, {
     ...{ ...credentials, ...lifecycle, ...sessions, accounts: lifecycle.accounts },
   });
+  const records = createRecords(foundation, stores);
   const readiness = new Readiness({ client });
   const { keys, ids } = foundation;
   const { recovery, reconciliation } = lifecycle;
@@ -53,6 +55,7 @@ export function createServices(
     ...credentials,
     ...sessions,
     ...organizations,
+    ...records,
     ...{ recovery, reconciliation, readiness },
     idempotency: new IdempotencyService({ store: stores.idempotency, ids, keys }),
 

@@ -8,23 +8,31 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
  * none, whatever its Content-Type says, because many clients send the header with every DELETE.
  */
 export function addBodyParsers(app: FastifyInstance): void {
-  const parseJson = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(
-    'application/json',
-    { parseAs: 'buffer' },
-    (request, body: Buffer, done) => {
-      if (body.length === 0) return done(null, undefined);
-      try {
-        const text = utf8.decode(body);
-        return parseJson(request, text, (error, parsed) =>
-          error === null ? done(null, parsed) : done(malformed(error)),
-        );
-      } catch (error) {
-        return done(malformed(error));
-      }
-    },
-  );
+  addJsonParser(app, ['application/json'], (_text, parsed) => parsed);
+}
+
+/**
+ * @param types - the media types that are read as JSON
+ * @param read - makes the body of the text, which has been parsed and found harmless
+ */
+export function addJsonParser(
+  app: FastifyInstance,
+  types: string[],
+  read: (text: string, parsed: unknown) => unknown,
+): void {
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser(types, { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+    if (body.length === 0) return done(null, undefined);
+    try {
+      const text = utf8.decode(body);
+      return parseJson(request, text, (error, parsed) =>
+        error === null ? done(null, read(text, parsed)) : done(malformed(error)),
+      );
+    } catch (error) {
+      return done(malformed(error));
+    }
+  });
 }
 
 function malformed(cause: unknown): AppError {

@@ -11,13 +11,15 @@ const DRIVER_TYPE_TAG = '_bsontype';
 /**
  * Refuses text that could not be stored and given back as it was sent: lone surrogates (they would come back as U+FFFD),
  * NUL (BSON ends a name there, and much that reads a value does), percent-encoding that is none, and names that the
- * driver keeps for itself. Runs before schema validation, so that no rule sees such text.
+ * driver keeps for itself. Runs before schema validation, so that no rule sees such text. Records may hold more, and are
+ * checked where they become documents.
  */
 export function addTextSafety(app: FastifyInstance): void {
   app.addHook('onRequest', async (request) => {
     assertPercentEncoding(request.url);
   });
   app.addHook('preValidation', async (request) => {
+    if (request.routeOptions.config.extendedJson === true) return;
     const errors = fieldErrors(unsafeText(request.body, '', 0));
     if (errors.length > 0)
       throw new AppError('invalid', 'validation_failed', describe(errors), { errors });

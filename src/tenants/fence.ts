@@ -1,6 +1,15 @@
-import { type Db, type Document, MongoServerError, type UUID } from 'mongodb';
+import {
+  type BSONSerializeOptions,
+  type ClientSession,
+  type Db,
+  type Document,
+  Long,
+  MongoServerError,
+  type UUID,
+} from 'mongodb';
 import { withinDeadline } from '../database/deadline.ts';
 import { DURABLE } from '../database/mongo-client.ts';
+import { whileAlive } from '../database/time-limit.ts';
 
 /** `CollectionUUIDMismatch`: the name no longer belongs to the collection that was meant. */
 const COLLECTION_UUID_MISMATCH = 361;
@@ -29,6 +38,12 @@ export class FenceMissError extends Error {
 export interface FencedOptions {
   /** Asks for durability; for every command that changes something. */
   write: boolean;
+  /** What the server may take for it (`maxTimeMS`). Without one, it has what a caller waits for a database that is away. */
+  timeLimitMs?: number;
+  /** Makes a write retryable: sent twice with the same number, it takes place once. Only on a replica set. */
+  retryable?: { session: ClientSession; number: number };
+  /** How the answer's documents are read. */
+  bson?: BSONSerializeOptions;
 }
 
 /**
@@ -46,19 +61,33 @@ export async function runFenced(
   command: Document,
   options: FencedOptions,
 ): Promise<Document> {
+  const { write, timeLimitMs, retryable } = options;
   const fenced = {
     ...command,
     collectionUUID: uuid,
-    ...(options.write ? { writeConcern: DURABLE } : {}),
+    ...(write && { writeConcern: DURABLE }),
+    ...(timeLimitMs !== undefined && { maxTimeMS: timeLimitMs }),
+    ...(retryable && { txnNumber: Long.fromNumber(retryable.number) }),
   };
   try {
-    const reply = await db.command(fenced, withinDeadline());
+    const reply = await send(db, fenced, options);
     const miss = (reply.writeErrors as Document[] | undefined)?.find(isMiss);
     if (miss !== undefined) throw new FenceMissError(miss.actualCollection ?? null, miss.index);
     return reply;
   } catch (error) {
     throw fenceMiss(error) ?? error;
   }
+}
+
+function send(db: Db, command: Document, options: FencedOptions): Promise<Document> {
+  const { timeLimitMs, retryable, bson } = options;
+  const common = { ...bson, ...(retryable && { session: retryable.session }) };
+  if (timeLimitMs === undefined) return db.command(command, { ...common, ...withinDeadline() });
+  return whileAlive(db.client, timeLimitMs, (signal) => {
+    // The driver honours it on every operation, although its types name it only for some.
+    const limited: object = { ...common, signal };
+    return db.command(command, limited);
+  });
 }
 
 /** @returns the miss an error stands for, or undefined */

@@ -37,7 +37,7 @@ async function heldBy(
   const id = ObjectId.createFromHexString(organization.id);
   const reference = collectionReference(await services.organizations.findServing(id));
   if (reference === undefined) throw new Error('the organization has no collection');
-  return new TenantCollection(client, reference, run);
+  return new TenantCollection(client, reference, run === undefined ? {} : { run });
 }
 
 async function rename({ auth: headers }: SignedUp, name = someSignUp().organization_name) {
@@ -55,7 +55,7 @@ const documentsOf = (name: string) => cluster.db.collection(name).find().toArray
 /** Everything that is done with an organization's data. */
 const USES: readonly [string, (collection: TenantCollection) => Promise<unknown>][] = [
   ['insertMany', (collection) => collection.insertMany([{ n: 1 }, { n: 2 }])],
-  ['find', (collection) => collection.find({}, 10)],
+  ['find', (collection) => collection.find({}, { limit: 10 })],
   ['count', (collection) => collection.count()],
 ];
 
@@ -135,7 +135,7 @@ describe('a batch', () => {
     const collection = await heldBy(service, await signUpAndIn(service));
     const batch = [{ _id: 'a' }, { _id: 'b' }, { _id: 'a' }, { _id: 'c' }];
     await expect(collection.insertMany(batch)).rejects.toMatchObject({ code: 11000 });
-    expect(await collection.find({}, 10)).toEqual([{ _id: 'a' }, { _id: 'b' }]);
+    expect(await collection.find({}, { limit: 10 })).toEqual([{ _id: 'a' }, { _id: 'b' }]);
   });
 
   test('of which nothing was stored is sent again after a connection broke', async () => {
@@ -161,7 +161,7 @@ describe('a batch', () => {
     };
     const collection = await heldBy(service, await signUpAndIn(service), breaking);
     await collection.insertMany([{ n: 1 }, { n: 2, _id: 'given' }, { n: 3 }]);
-    expect((await collection.find({}, 10)).map(({ n }) => n)).toEqual([1, 2, 3]);
+    expect((await collection.find({}, { limit: 10 })).map(({ n }) => n)).toEqual([1, 2, 3]);
   });
 });
 

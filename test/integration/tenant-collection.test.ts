@@ -21,7 +21,7 @@ async function collectionOf(service: TestService, run?: CommandRunner): Promise<
   const id = ObjectId.createFromHexString(organization.id);
   const reference = collectionReference(await service.services.organizations.findServing(id));
   if (reference === undefined) throw new Error('the organization has no collection');
-  return new TenantCollection(service.client, reference, run);
+  return new TenantCollection(service.client, reference, run === undefined ? {} : { run });
 }
 
 test('documents are stored once when the answer to their insertion gets lost', async () => {
@@ -43,7 +43,7 @@ test('a repetition does not take a document of somebody else for its own', async
   await expect(collection.insertMany([{ _id: 'given', n: 2 }, { n: 3 }])).rejects.toThrow(
     MongoServerError,
   );
-  expect(await collection.find({}, 10)).toEqual([{ _id: 'given', n: 1 }]);
+  expect(await collection.find({}, { limit: 10 })).toEqual([{ _id: 'given', n: 1 }]);
 });
 
 test('a duplicate that no repetition explains is refused, even an equal one', async () => {
@@ -59,7 +59,7 @@ test('an _id that is undefined counts as missing', async () => {
   await using service = await startTestService();
   const collection = await collectionOf(service);
   await collection.insertMany([{ _id: undefined, n: 1 }]);
-  expect(await collection.find({}, 1)).toEqual([{ _id: expect.any(ObjectId), n: 1 }]);
+  expect(await collection.find({}, { limit: 1 })).toEqual([{ _id: expect.any(ObjectId), n: 1 }]);
 });
 
 test('a query that a rename has ended is made again under the new name', async () => {
@@ -78,7 +78,7 @@ test('a query that a rename has ended is made again under the new name', async (
     const message = 'PlanExecutor error during aggregation :: caused by :: collection renamed';
     throw new MongoServerError({ message, code: 175 });
   };
-  const collection = new TenantCollection(service.client, reference, renaming);
+  const collection = new TenantCollection(service.client, reference, { run: renaming });
   expect(await collection.count()).toBe(0);
   expect(collection.name).toMatch(/^org_new_/);
 });

@@ -94,5 +94,5 @@ const runWeakly: CommandRunner = (db, uuid, command, { write, ...options }) =>
 async function openWeakly(service: DrillService, id: ObjectId): Promise<TenantCollection> {
   const reference = collectionReference(await service.services.organizations.findServing(id));
   if (reference === undefined) throw new Error('a serving organization has a collection');
-  return new TenantCollection(service.client, reference, runWeakly);
+  return new TenantCollection(service.client, reference, { run: runWeakly });
 }

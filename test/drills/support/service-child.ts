@@ -85,7 +85,7 @@ async function act(question: Question): Promise<Partial<Reply>> {
       return {};
     case 'find': {
       const collection = await tenantCollection(question.organizationId);
-      return { documents: await collection.find({}, MOST_DOCUMENTS) };
+      return { documents: await collection.find({}, { limit: MOST_DOCUMENTS }) };
     }
     case 'reconcile':
       await services.reconciliation.run();
@@ -100,7 +100,7 @@ async function tenantCollection(organizationId: string): Promise<TenantCollectio
   const found = await services.organizations.findServing(new ObjectId(organizationId));
   const reference = collectionReference(found);
   if (reference === undefined) throw new Error('a serving organization has a collection');
-  const collection = new TenantCollection(client, reference, COMMAND_RUNNERS[runner]);
+  const collection = new TenantCollection(client, reference, { run: COMMAND_RUNNERS[runner] });
   references.set(organizationId, collection);
   return collection;
 }

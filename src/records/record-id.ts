@@ -1,0 +1,30 @@
+import { ObjectId } from 'mongodb';
+import { AppError } from '../errors.ts';
+import { bsonOf, InvalidExtendedJsonError, jsonOf, parseExactJson } from './extended-json.ts';
+
+/**
+ * Reads the id in a URL: 24 hexadecimal digits are an ObjectId; what begins with `{` or `"` is Extended JSON, for ids of
+ * other types and for texts that look like one of these; anything else is a text.
+ *
+ * @throws AppError `invalid_record_id`
+ */
+export function recordIdOf(text: string): unknown {
+  if (/^[0-9a-f]{24}$/i.test(text)) return ObjectId.createFromHexString(text);
+  if (!/^[{"]/.test(text)) return text;
+  try {
+    return bsonOf(parseExactJson(text), '');
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError || cause instanceof InvalidExtendedJsonError)) throw cause;
+    const message = 'must be an id: 24 hexadecimal digits, a text, or Extended JSON';
+    throw new AppError('malformed', 'invalid_record_id', `id: ${message}`, {
+      ...{ cause, errors: [{ path: '/id', message }] },
+    });
+  }
+}
+
+/** The inverse of {@link recordIdOf}, not percent-encoded. */
+export function recordIdText(id: unknown): string {
+  if (id instanceof ObjectId) return id.toHexString();
+  if (typeof id === 'string' && !/^([{"]|[0-9a-f]{24}$)/i.test(id) && id !== '') return id;
+  return JSON.stringify(jsonOf(id, 'canonical'));
+}

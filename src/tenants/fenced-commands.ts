@@ -1,0 +1,224 @@
+import {
+  type BSONSerializeOptions,
+  type ClientSession,
+  type Document,
+  Long,
+  type MongoClient,
+  MongoServerError,
+} from 'mongodb';
+import {
+  DatabaseUnavailableError,
+  isDatabaseUnavailable,
+  retryTransient,
+} from '../database/database-errors.ts';
+import { withinDeadline } from '../database/deadline.ts';
+import { isReplicaSet } from '../database/topology.ts';
+import type { CollectionReference } from '../registry/organization-document.ts';
+import { OrganizationBusyError, OrganizationNotFoundError } from '../registry/registry-errors.ts';
+import { FenceMissError, runFenced } from './fence.ts';
+
+/** A rename or drop ends the queries that are under way on the collection. */
+const QUERY_PLAN_KILLED = 175;
+/** The cursor ended for good: idle for too long, or its node was restarted. */
+const CURSOR_NOT_FOUND = 43;
+/** Renames that may overtake a command, without its getting anywhere, before it gives up. */
+const MAX_MOVES = 10;
+
+/** How a command reaches the server. Only drills replace it, to show that without the fence they fail. */
+export type CommandRunner = typeof runFenced;
+
+/** How the commands on one collection are run. */
+export interface FencedCommandsOptions {
+  /** Only drills and tests have another one than {@link runFenced}. */
+  run?: CommandRunner;
+  /** How documents that are read come out. By default as the driver gives them: numbers as numbers. */
+  bson?: BSONSerializeOptions;
+}
+
+/** What a command needs. */
+export interface CommandOptions {
+  write: boolean;
+  /**
+   * The write may carry a number (`txnNumber`), by which a replica set carries it out once however often it is sent: an
+   * `insert`, `update` or `delete` whose statements each concern one document.
+   */
+  numbered?: boolean;
+  /** Whether it does no harm to carry it out twice, where it cannot be numbered. By default it does none. */
+  repeatable?: boolean;
+  /** What the server may take for it. By default what a caller waits for a database that is away. */
+  timeLimitMs?: number;
+  /** Called before a repetition whose first attempt may have taken place: only where writes are not retryable. */
+  onRepeat?: () => void;
+  /** Called before the command is sent to where the collection is now, with what was done of it before. */
+  onMove?: (done: number) => void;
+}
+
+/** The query has ended before its last batch, because the collection was renamed or the database's node changed. */
+export class CursorLostError extends Error {
+  constructor(cause: unknown) {
+    super('the cursor is gone', { cause });
+    this.name = 'CursorLostError';
+  }
+}
+
+/**
+ * Runs commands on one organization's collection. Each carries the collection's UUID, so it reaches this collection or
+ * none; it follows a rename by itself and is sent again after a lost connection. On a replica set a numbered write sent twice
+ * takes place once; on a standalone server there is no such thing, and `onRepeat` tells.
+ *
+ * @see https://www.mongodb.com/docs/manual/core/retryable-writes/
+ */
+export class FencedCommands {
+  readonly client: MongoClient;
+  readonly #run: CommandRunner;
+  readonly #bson: BSONSerializeOptions;
+  #reference: CollectionReference;
+
+  constructor(
+    client: MongoClient,
+    reference: CollectionReference,
+    { run = runFenced, bson = {} }: FencedCommandsOptions = {},
+  ) {
+    this.client = client;
+    this.#reference = reference;
+    this.#run = run;
+    this.#bson = bson;
+  }
+
+  /** The name under which the collection was last reached. */
+  get name(): string {
+    return this.#reference.name;
+  }
+
+  /** Where the collection was last reached. Its UUID never changes. */
+  get reference(): CollectionReference {
+    return this.#reference;
+  }
+
+  /**
+   * Runs one command.
+   *
+   * @param build - the command, for the name the collection has now
+   * @throws OrganizationNotFoundError when the collection was dropped, OrganizationBusyError when it is renamed all the time,
+   *   DatabaseUnavailableError, MongoServerError
+   */
+  async run(build: (name: string) => Document, options: CommandOptions): Promise<Document> {
+    for (let moves = 0; ; ) {
+      try {
+        return await this.#attempt(build, options);
+      } catch (error) {
+        const miss = missOf(error, options);
+        if (miss === undefined) throw error;
+        if (miss.actual === null) throw new OrganizationNotFoundError();
+        if (moves === MAX_MOVES) throw new OrganizationBusyError();
+        options.onMove?.(miss.done);
+        moves = miss.done > 0 ? 0 : moves + 1;
+        this.#reference = { ...this.#reference, name: miss.actual ?? this.#reference.name };
+      }
+    }
+  }
+
+  /**
+   * Runs a query and gives its documents in the batches in which they come. The cursor is closed when the iteration ends,
+   * however it ends.
+   *
+   * @throws CursorLostError after the first batch, when the rest has to be asked for anew; otherwise as {@link run}
+   */
+  async *batches(
+    build: (name: string) => Document,
+    options: { timeLimitMs?: number; batchSize?: number },
+  ): AsyncGenerator<Document[], void> {
+    const { batchSize, ...limits } = options;
+    const { cursor } = await this.run(build, { write: false, ...limits });
+    let id: Long = asLong(cursor.id);
+    const collection = cursorCollection(cursor.ns, this.name);
+    try {
+      yield cursor.firstBatch;
+      while (!id.isZero()) {
+        const command = { getMore: id, collection, ...(batchSize && { batchSize }) };
+        const reply = await this.#getMore(command);
+        id = asLong(reply.cursor.id);
+        yield reply.cursor.nextBatch;
+      }
+    } finally {
+      if (!id.isZero()) void this.#kill(collection, id);
+    }
+  }
+
+  /** A cursor belongs to its collection by its id, so that the fence of its query holds for it. */
+  async #getMore(command: Document): Promise<Document> {
+    const db = this.client.db(this.#reference.database);
+    try {
+      return await db.command(command, { ...this.#bson, ...withinDeadline() });
+    } catch (error) {
+      const lost = error instanceof MongoServerError && LOST.has(Number(error.code));
+      throw lost ? new CursorLostError(error) : error;
+    }
+  }
+
+  async #kill(collection: string, id: Long): Promise<void> {
+    const db = this.client.db(this.#reference.database);
+    // What is left of it the server ends by itself after ten minutes.
+    await db.command({ killCursors: collection, cursors: [id] }).catch(() => {});
+  }
+
+  async #attempt(build: (name: string) => Document, options: CommandOptions): Promise<Document> {
+    const { write, numbered = false, repeatable = true, timeLimitMs, onRepeat } = options;
+    const { database, name, uuid } = this.#reference;
+    const isNumbered = numbered && (await isReplicaSet(this.client));
+    const session = isNumbered ? this.client.startSession() : undefined;
+    const runOptions = {
+      ...{ write, bson: this.#bson },
+      ...(timeLimitMs !== undefined && { timeLimitMs }),
+      ...(session && { retryable: { session, number: nextNumber(session) } }),
+    };
+    const send = () => this.#run(this.client.db(database), uuid, build(name), runOptions);
+    let attempts = 0;
+    try {
+      if (!isNumbered && !repeatable) return await send();
+      return await retryTransient(() => {
+        if (attempts > 0 && !isNumbered) onRepeat?.();
+        attempts += 1;
+        return send();
+      });
+    } catch (error) {
+      throw isDatabaseUnavailable(error) ? new DatabaseUnavailableError(error) : error;
+    } finally {
+      await session?.endSession();
+    }
+  }
+}
+
+const LOST = new Set([QUERY_PLAN_KILLED, CURSOR_NOT_FOUND]);
+
+/**
+ * The numbers of a server session only ever rise, and the driver, which lends it to others later, counts them there. It
+ * gives them to the writes of its own helpers only, which would drop the fence.
+ */
+function nextNumber(session: ClientSession): number {
+  const { serverSession } = session as unknown as { serverSession: { txnNumber: number } };
+  serverSession.txnNumber += 1;
+  return serverSession.txnNumber;
+}
+
+/** Its own name at the time of the query: a rename in between does not matter, the cursor has it as it was. */
+function cursorCollection(namespace: unknown, name: string): string {
+  return typeof namespace === 'string' ? namespace.slice(namespace.indexOf('.') + 1) : name;
+}
+
+function asLong(value: Long | number | bigint): Long {
+  return typeof value === 'object' ? value : Long.fromString(String(value));
+}
+
+/** What there is to follow: the collection is somewhere else, or was taken away while it was being read. */
+function missOf(error: unknown, { write }: CommandOptions): Miss | undefined {
+  if (error instanceof FenceMissError) return error;
+  const killed = error instanceof MongoServerError && error.code === QUERY_PLAN_KILLED;
+  return killed && !write ? { actual: undefined, done: 0 } : undefined;
+}
+
+interface Miss {
+  /** Undefined when only another attempt can tell. */
+  actual: string | null | undefined;
+  done: number;
+}
