@@ -38,7 +38,10 @@ export class FenceMissError extends Error {
 export interface FencedOptions {
   /** Asks for durability; for every command that changes something. */
   write: boolean;
-  /** What the server may take for it (`maxTimeMS`). Without one, it has what a caller waits for a database that is away. */
+  /**
+   * What the server may take for it (`maxTimeMS`, for a query with all its batches); `Infinity`: as long as it takes. Without
+   * one, it has what a caller waits for a database that is away.
+   */
   timeLimitMs?: number;
   /** Makes a write retryable: sent twice with the same number, it takes place once. Only on a replica set. */
   retryable?: { session: ClientSession; number: number };
@@ -66,7 +69,7 @@ export async function runFenced(
     ...command,
     collectionUUID: uuid,
     ...(write && { writeConcern: DURABLE }),
-    ...(timeLimitMs !== undefined && { maxTimeMS: timeLimitMs }),
+    ...(Number.isFinite(timeLimitMs) && { maxTimeMS: timeLimitMs }),
     ...(retryable && { txnNumber: Long.fromNumber(retryable.number) }),
   };
   try {

@@ -12,6 +12,7 @@ import {
   retryTransient,
 } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
+import { whileAlive } from '../database/time-limit.ts';
 import { isReplicaSet } from '../database/topology.ts';
 import type { CollectionReference } from '../registry/organization-document.ts';
 import { OrganizationBusyError, OrganizationNotFoundError } from '../registry/registry-errors.ts';
@@ -45,7 +46,7 @@ export interface CommandOptions {
   numbered?: boolean;
   /** Whether it does no harm to carry it out twice, where it cannot be numbered. By default it does none. */
   repeatable?: boolean;
-  /** What the server may take for it. By default what a caller waits for a database that is away. */
+  /** See `FencedOptions`. */
   timeLimitMs?: number;
   /** Called before a repetition whose first attempt may have taken place: only where writes are not retryable. */
   onRepeat?: () => void;
@@ -136,7 +137,7 @@ export class FencedCommands {
       yield cursor.firstBatch;
       while (!id.isZero()) {
         const command = { getMore: id, collection, ...(batchSize && { batchSize }) };
-        const reply = await this.#getMore(command);
+        const reply = await this.#getMore(command, limits.timeLimitMs);
         id = asLong(reply.cursor.id);
         yield reply.cursor.nextBatch;
       }
@@ -146,10 +147,12 @@ export class FencedCommands {
   }
 
   /** A cursor belongs to its collection by its id, so that the fence of its query holds for it. */
-  async #getMore(command: Document): Promise<Document> {
+  async #getMore(command: Document, timeLimitMs: number | undefined): Promise<Document> {
     const db = this.client.db(this.#reference.database);
+    const send = (limit: object) => db.command(command, { ...this.#bson, ...limit });
     try {
-      return await db.command(command, { ...this.#bson, ...withinDeadline() });
+      if (timeLimitMs === undefined) return await send(withinDeadline());
+      return await whileAlive(db.client, timeLimitMs, (signal) => send({ signal }));
     } catch (error) {
       const lost = error instanceof MongoServerError && LOST.has(Number(error.code));
       throw lost ? new CursorLostError(error) : error;

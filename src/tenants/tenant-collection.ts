@@ -20,7 +20,7 @@ export interface FindOptions {
   projection?: Document;
   limit?: number;
   skip?: number;
-  /** What the server may take for each of its batches. */
+  /** What the server may take for all of it. */
   timeLimitMs?: number;
 }
 
@@ -167,9 +167,9 @@ export class TenantCollection {
         ...(batchSize && { batchSize }),
       });
       try {
-        for await (const batch of this.commands.batches(build, {
-          ...(batchSize && { batchSize }),
-        })) {
+        // A filter that few documents match may take long to fill a batch.
+        const options = { timeLimitMs: Infinity, ...(batchSize && { batchSize }) };
+        for await (const batch of this.commands.batches(build, options)) {
           if (batch.length === 0) continue;
           yield batch;
           position = { id: batch.at(-1)?._id };
