@@ -43,6 +43,8 @@ export interface FencedOptions {
    * one, it has what a caller waits for a database that is away.
    */
   timeLimitMs?: number;
+  /** What a query and the rest of its batches share; the server gives a cursor's documents to no other session. */
+  session?: ClientSession;
   /** Makes a write retryable: sent twice with the same number, it takes place once. Only on a replica set. */
   retryable?: { session: ClientSession; number: number };
   /** How the answer's documents are read. */
@@ -83,8 +85,8 @@ export async function runFenced(
 }
 
 function send(db: Db, command: Document, options: FencedOptions): Promise<Document> {
-  const { timeLimitMs, retryable, bson } = options;
-  const common = { ...bson, ...(retryable && { session: retryable.session }) };
+  const { timeLimitMs, retryable, bson, session = retryable?.session } = options;
+  const common = { ...bson, ...(session && { session }) };
   if (timeLimitMs === undefined) return db.command(command, { ...common, ...withinDeadline() });
   return whileAlive(db.client, timeLimitMs, (signal) => {
     // The driver honours it on every operation, although its types name it only for some.

@@ -44,6 +44,8 @@ export interface CommandOptions {
    * `insert`, `update` or `delete` whose statements each concern one document.
    */
   numbered?: boolean;
+  /** For a query whose cursor is read on: see `FencedOptions`. */
+  session?: ClientSession;
   /** Whether it does no harm to carry it out twice, where it cannot be numbered. By default it does none. */
   repeatable?: boolean;
   /** See `FencedOptions`. */
@@ -130,14 +132,16 @@ export class FencedCommands {
     options: { timeLimitMs?: number; batchSize?: number },
   ): AsyncGenerator<Document[], void> {
     const { batchSize, ...limits } = options;
-    const { cursor } = await this.run(build, { write: false, ...limits });
+    // The driver would take any free session for each command, and the server gives a cursor's documents to one alone.
+    await using session = this.client.startSession({ causalConsistency: false });
+    const { cursor } = await this.run(build, { write: false, ...limits, session });
     let id: Long = asLong(cursor.id);
     const collection = cursorCollection(cursor.ns, this.name);
     try {
       yield cursor.firstBatch;
       while (!id.isZero()) {
         const command = { getMore: id, collection, ...(batchSize && { batchSize }) };
-        const reply = await this.#getMore(command, limits.timeLimitMs);
+        const reply = await this.#getMore(command, session, limits.timeLimitMs);
         id = asLong(reply.cursor.id);
         yield reply.cursor.nextBatch;
       }
@@ -147,9 +151,13 @@ export class FencedCommands {
   }
 
   /** A cursor belongs to its collection by its id, so that the fence of its query holds for it. */
-  async #getMore(command: Document, timeLimitMs: number | undefined): Promise<Document> {
+  async #getMore(
+    command: Document,
+    session: ClientSession,
+    timeLimitMs: number | undefined,
+  ): Promise<Document> {
     const db = this.client.db(this.#reference.database);
-    const send = (limit: object) => db.command(command, { ...this.#bson, ...limit });
+    const send = (limit: object) => db.command(command, { ...this.#bson, session, ...limit });
     try {
       if (timeLimitMs === undefined) return await send(withinDeadline());
       return await whileAlive(db.client, timeLimitMs, (signal) => send({ signal }));
@@ -166,14 +174,15 @@ export class FencedCommands {
   }
 
   async #attempt(build: (name: string) => Document, options: CommandOptions): Promise<Document> {
-    const { write, numbered = false, repeatable = true, timeLimitMs, onRepeat } = options;
+    const { write, numbered = false, repeatable = true, timeLimitMs, onRepeat, session } = options;
     const { database, name, uuid } = this.#reference;
     const isNumbered = numbered && (await isReplicaSet(this.client));
-    const session = isNumbered ? this.client.startSession() : undefined;
+    const writing = isNumbered ? this.client.startSession() : undefined;
     const runOptions = {
       ...{ write, bson: this.#bson },
       ...(timeLimitMs !== undefined && { timeLimitMs }),
-      ...(session && { retryable: { session, number: nextNumber(session) } }),
+      ...(session && { session }),
+      ...(writing && { retryable: { session: writing, number: nextNumber(writing) } }),
     };
     const send = () => this.#run(this.client.db(database), uuid, build(name), runOptions);
     let attempts = 0;
@@ -187,7 +196,7 @@ export class FencedCommands {
     } catch (error) {
       throw isDatabaseUnavailable(error) ? new DatabaseUnavailableError(error) : error;
     } finally {
-      await session?.endSession();
+      await writing?.endSession();
     }
   }
 }

@@ -82,3 +82,17 @@ test('a query that a rename has ended is made again under the new name', async (
   expect(await collection.count()).toBe(0);
   expect(collection.name).toMatch(/^org_new_/);
 });
+
+test('many queries at once each get all of their batches', async () => {
+  await using service = await startTestService();
+  const collection = await collectionOf(service);
+  await collection.insertMany(Array.from({ length: 500 }, (_, n) => ({ n })));
+  const counted = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      let count = 0;
+      for await (const batch of collection.scan({}, { batchSize: 50 })) count += batch.length;
+      return count;
+    }),
+  );
+  expect(new Set(counted)).toEqual(new Set([500]));
+});
