@@ -75,6 +75,9 @@ export async function runFenced(
     if (miss !== undefined) throw new FenceMissError(miss.actualCollection ?? null, miss.index);
     return reply;
   } catch (error) {
+    // Read as the documents are, it would be no number that anything could be compared with.
+    if (error instanceof MongoServerError && typeof error.code === 'object')
+      error.code = Number(error.code);
     throw fenceMiss(error) ?? error;
   }
 }
@@ -97,5 +100,5 @@ export function fenceMiss(error: unknown): FenceMissError | undefined {
 }
 
 function isMiss(reply: Document): boolean {
-  return reply.code === COLLECTION_UUID_MISMATCH;
+  return Number(reply.code) === COLLECTION_UUID_MISMATCH;
 }

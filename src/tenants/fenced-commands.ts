@@ -47,6 +47,8 @@ export interface CommandOptions {
   repeatable?: boolean;
   /** What the server may take for it. By default what a caller waits for a database that is away. */
   timeLimitMs?: number;
+  /** How the documents come out, if not as those of the collection do. */
+  bson?: BSONSerializeOptions;
   /** Called before a repetition whose first attempt may have taken place: only where writes are not retryable. */
   onRepeat?: () => void;
   /** Called before the command is sent to where the collection is now, with what was done of it before. */
@@ -145,6 +147,23 @@ export class FencedCommands {
     }
   }
 
+  /**
+   * Runs a query and gives its first batch, each document as the bytes it is stored in: field for field in their order, also
+   * what JavaScript could not hold so. MongoDB ends a batch at 16 MiB; what comes after it is left.
+   *
+   * @returns the documents, and whether these are all. Throws as {@link run}
+   */
+  async firstBatch(
+    build: (name: string) => Document,
+    limits: { timeLimitMs?: number } = {},
+  ): Promise<{ documents: Uint8Array[]; isLast: boolean }> {
+    const bson = { fieldsAsRaw: { firstBatch: true } };
+    const { cursor } = await this.run(build, { write: false, ...limits, bson });
+    const id = asLong(cursor.id);
+    if (!id.isZero()) void this.#kill(cursorCollection(cursor.ns, this.name), id);
+    return { documents: cursor.firstBatch, isLast: id.isZero() };
+  }
+
   /** A cursor belongs to its collection by its id, so that the fence of its query holds for it. */
   async #getMore(command: Document): Promise<Document> {
     const db = this.client.db(this.#reference.database);
@@ -168,7 +187,9 @@ export class FencedCommands {
     const isNumbered = numbered && (await isReplicaSet(this.client));
     const session = isNumbered ? this.client.startSession() : undefined;
     const runOptions = {
-      ...{ write, bson: this.#bson },
+      write,
+      // What a write answers is numbers of ours, and no document of theirs.
+      ...(!write && { bson: options.bson ?? this.#bson }),
       ...(timeLimitMs !== undefined && { timeLimitMs }),
       ...(session && { retryable: { session, number: nextNumber(session) } }),
     };

@@ -295,7 +295,9 @@ export class TenantCollection {
   /** Whether this very document is stored. The server compares, by its own rules of equality, and puts `_id` first. */
   async #holds(document: Document): Promise<boolean> {
     const { _id, ...fields } = document;
-    const same = { $eq: ['$$ROOT', { $literal: { _id, ...fields } }] };
+    // An object would put names like "7" before `_id`.
+    const stored = new Map([['_id', _id], ...Object.entries(fields)]);
+    const same = { $eq: ['$$ROOT', { $literal: stored }] };
     return (await this.count({ _id: { $eq: _id }, $expr: same })) === 1;
   }
 
