@@ -22,9 +22,20 @@ export function recordIdOf(text: string): unknown {
   }
 }
 
+/** What a URL means otherwise: the names of operations, and steps up and down. */
+const RESERVED = new Set([
+  ...['.', '..', 'batch', 'changes', 'count', 'export', 'import', 'query'],
+]);
+
 /** The inverse of {@link recordIdOf}, not percent-encoded. */
 export function recordIdText(id: unknown): string {
   if (id instanceof ObjectId) return id.toHexString();
-  if (typeof id === 'string' && !/^([{"]|[0-9a-f]{24}$)/i.test(id) && id !== '') return id;
+  if (
+    typeof id === 'string' &&
+    id !== '' &&
+    !RESERVED.has(id) &&
+    !/^([{"]|[0-9a-f]{24}$)/i.test(id)
+  )
+    return id;
   return JSON.stringify(jsonOf(id, 'canonical'));
 }
