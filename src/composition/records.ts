@@ -1,4 +1,5 @@
 import { EXACT_TYPES } from '../records/extended-json.ts';
+import { RecordBatch } from '../records/record-batch.ts';
 import { RecordReader } from '../records/record-reader.ts';
 import { RecordService } from '../records/record-service.ts';
 import { TenantDirectory } from '../tenants/tenant-directory.ts';
@@ -9,9 +10,10 @@ import type { Stores } from './stores.ts';
 const QUERY_LIMIT_MS = 5_000;
 
 /** What works with the organizations' own data. */
-export function createRecords({ client, ids }: Foundation, { registry }: Stores) {
+export function createRecords({ client, clock, ids }: Foundation, { registry }: Stores) {
   const directory = new TenantDirectory({ client, registry, bson: EXACT_TYPES });
   const records = new RecordService({ directory, ids });
   const recordReader = new RecordReader({ directory, timeLimitMs: QUERY_LIMIT_MS });
-  return { directory, records, recordReader };
+  const recordBatch = new RecordBatch({ records, clock });
+  return { directory, records, recordReader, recordBatch };
 }

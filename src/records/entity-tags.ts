@@ -3,6 +3,9 @@ import { AppError } from '../errors.ts';
 /** What `If-Match` or `If-None-Match` holds: `*`, or entity tags as they were sent. */
 export type EntityTags = '*' | readonly string[];
 
+/** One entity tag, or `*`. */
+export const ONE_ENTITY_TAG = '^(\\*|(W/)?"[!#-~]*")$';
+
 /** The conditions of a change. */
 export interface ChangeConditions {
   ifMatch?: EntityTags;

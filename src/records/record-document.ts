@@ -75,6 +75,22 @@ export function derivedId(base: ObjectId, index: number): ObjectId {
   return new ObjectId(bytes);
 }
 
+/** As {@link recordOf}, for a body that may have this `_id` and no other. */
+export function recordWithId(body: Record<string, unknown>, id: unknown): StoredRecord {
+  const record = recordOf(body, '', () => id);
+  if (!isSameId(record.fields.get('_id'), id)) throw idChanged();
+  return record;
+}
+
+/** Whether no other id is equal to this one. */
+export function isExact(id: unknown): boolean {
+  return id instanceof ObjectId || typeof id === 'string';
+}
+
+export function idChanged(): InvalidExtendedJsonError {
+  return new InvalidExtendedJsonError({ path: '/_id', message: 'cannot be changed' });
+}
+
 function bytesOf(fields: Document): Uint8Array {
   try {
     return BSON.serialize(fields);

@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { ONE_ENTITY_TAG } from './entity-tags.ts';
 import { MAX_CURSOR_LENGTH } from './sort-position.ts';
 
 const ExtendedJson = Type.Enum(['relaxed', 'canonical'], {
@@ -189,3 +190,77 @@ export const readHeaders = Type.Object({
     }),
   ),
 });
+
+const BatchId = Type.Unsafe<unknown>({
+  description:
+    'The `_id`: text of 24 hexadecimal digits is an ObjectId, other text is text, and everything else Extended JSON.',
+  examples: ['66f1c0ffee0ddba11ca75a1e', { $uuid: '0c2e8a1e-7f0b-4c0e-9a57-0a2d5a1d9f10' }],
+});
+
+export const BatchBody = Type.Object(
+  {
+    operations: Type.Array(
+      Type.Object(
+        {
+          op: Type.Enum(['insert', 'replace', 'patch', 'delete', 'upsert'], {
+            description:
+              '`insert` takes `record`; `replace` and `upsert` take `id` and `record`; `patch` takes `id` and `patch`; ' +
+              '`delete` takes `id`.',
+          }),
+          id: Type.Optional(BatchId),
+          record: Type.Optional(RecordBody),
+          patch: Type.Optional(MergePatch),
+          if_match: Type.Optional(
+            Type.String({
+              pattern: ONE_ENTITY_TAG,
+              description: 'For `replace`, `patch` and `delete`: one entity tag, or `*`.',
+              examples: ['"Xk3ZpW0c0m1hV5k2r7q8s9t0u1v"'],
+            }),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+      { minItems: 1, maxItems: 1_000, description: 'What to do, in this order.' },
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const BatchError = Type.Object(
+  {
+    code: Type.String({ examples: ['record_exists'] }),
+    detail: Type.String({ examples: ['_id: belongs to a record that exists'] }),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object({
+          path: Type.String({
+            description: 'The field of the record, as a JSON Pointer.',
+            examples: ['/_id'],
+          }),
+          message: Type.String({ examples: ['belongs to a record that exists'] }),
+        }),
+      ),
+    ),
+  },
+  { description: 'Why it was not done: as in a problem.' },
+);
+
+export const BatchResults = Type.Object(
+  {
+    results: Type.Array(
+      Type.Object({
+        status: Type.Integer({
+          description: 'As the same change by itself would have been answered with.',
+          examples: [201],
+        }),
+        id: Type.Optional(BatchId),
+        etag: Type.Optional(Etag),
+        error: Type.Optional(BatchError),
+      }),
+      { description: 'One for each operation, in their order.' },
+    ),
+    succeeded: Type.Integer({ minimum: 0, examples: [1] }),
+    failed: Type.Integer({ minimum: 0, examples: [0] }),
+  },
+  { description: 'What became of each.' },
+);

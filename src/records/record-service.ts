@@ -1,23 +1,30 @@
-import { randomInt } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import { type Document, type ObjectId, ObjectId as Oid } from 'mongodb';
+import type { ObjectId } from 'mongodb';
+import type { AppError } from '../errors.ts';
 import type { IdSource } from '../ids.ts';
-import type {
-  TenantCollection,
-  UpdateStatement,
-  WriteFailure,
-  WriteOutcome,
-} from '../tenants/tenant-collection.ts';
 import type { TenantDirectory } from '../tenants/tenant-directory.ts';
-import { type ChangeConditions, type EntityTags, matches } from './entity-tags.ts';
-import { InvalidExtendedJsonError } from './extended-json.ts';
+import { type ChangeConditions, matches } from './entity-tags.ts';
 import { mergePatch } from './merge-patch.ts';
 import { exactOf } from './record-bytes.ts';
 import {
+  absent,
+  change,
+  createAbsent,
+  find,
+  holds,
+  MAX_ATTEMPTS,
+  replacement,
+  throwFirst,
+  unchanged,
+  write,
+} from './record-changes.ts';
+import {
   assertId,
+  idChanged,
+  isExact,
   isSame,
   isSameId,
   recordOf,
+  recordWithId,
   type StoredRecord,
   storedRecord,
 } from './record-document.ts';
@@ -30,11 +37,6 @@ import {
   refusalOf,
 } from './record-errors.ts';
 import { etagOf } from './record-etag.ts';
-
-/** So often a change is made anew when others come in between. */
-const MAX_ATTEMPTS = 60;
-/** At most, between two attempts. */
-const MAX_PAUSE_MS = 40;
 
 /** A creation that may be repeated: the ids decided for it beforehand, the first attempt's first. */
 export interface RecordAttempt {
@@ -85,6 +87,34 @@ export class RecordService {
     const isOwn = existing && (body._id === undefined || isSame(existing, record.bytes));
     if (!isOwn) throw refusal;
     return { fields: exactOf(existing), bytes: existing };
+  }
+
+  /**
+   * Makes many, each by itself.
+   *
+   * @param records - those of which the caller has `isGiven` the `_id` are recognised by their content
+   * @param isRepeated - whether an attempt whose answer got lost may have made them
+   * @returns why one was refused, at its place
+   */
+  async insertMany(
+    organizationId: ObjectId,
+    records: readonly { record: StoredRecord; isGiven: boolean }[],
+    isRepeated: boolean,
+  ): Promise<(AppError | undefined)[]> {
+    const collection = await this.#deps.directory.open(organizationId);
+    const refusals = new Array<AppError | undefined>(records.length).fill(undefined);
+    if (records.length === 0) return refusals;
+    const documents = records.map(({ record }) => Object.fromEntries(record.fields));
+    for (const failure of await collection.insertEach(documents)) {
+      const refusal = refusalOf(failure);
+      const one = records[failure.index];
+      const isOwn =
+        isRepeated && refusal instanceof RecordExistsError && one !== undefined
+          ? !one.isGiven || (await holds(collection, one.record))
+          : false;
+      if (!isOwn) refusals[failure.index] = refusal;
+    }
+    return refusals;
   }
 
   /**
@@ -170,6 +200,28 @@ export class RecordService {
     });
   }
 
+  /** @returns the record, or undefined */
+  async find(organizationId: ObjectId, id: unknown): Promise<StoredRecord | undefined> {
+    const bytes = await find(await this.#deps.directory.open(organizationId), id);
+    return bytes && { fields: exactOf(bytes), bytes };
+  }
+
+  /** Whether a record is what putting this one in its place, or applying this patch, makes of it. */
+  isResult(
+    { fields, bytes }: StoredRecord,
+    { record, patch }: { record?: Body | undefined; patch?: Body | undefined },
+  ): boolean {
+    const result =
+      record === undefined
+        ? storedRecord(mergePatch(fields, patch ?? {}, ''), '')
+        : recordOf(record, '', () => fields.get('_id'));
+    return isSame(result.bytes, bytes);
+  }
+
+  newId(): ObjectId {
+    return this.#deps.ids.objectId();
+  }
+
   /** @throws RecordNotFoundError, RecordChangedError */
   async delete(
     organizationId: ObjectId,
@@ -193,100 +245,7 @@ export class RecordService {
   }
 }
 
-/** Reads, changes and writes, until nobody has come in between. */
-async function change(
-  collection: TenantCollection,
-  id: unknown,
-  ifMatch: EntityTags | undefined,
-  make: (current: ReadonlyMap<string, unknown>) => StoredRecord,
-): Promise<StoredRecord> {
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-    const current = await find(collection, id);
-    if (current === undefined) throw absent(ifMatch);
-    if (ifMatch !== undefined && !matches(ifMatch, etagOf(current))) throw new RecordChangedError();
-    const next = make(exactOf(current));
-    if (isSame(next.bytes, current)) return next;
-    const { n, failures, repeated } = await write(
-      collection,
-      replacement(unchanged(current), next),
-    );
-    throwFirst(failures);
-    if (n > 0) return next;
-    // The first attempt may have taken place, and its answer got lost.
-    if (repeated) {
-      const found = await find(collection, id);
-      if (found !== undefined && isSame(found, next.bytes)) return next;
-    }
-    await delay(randomInt(1, MAX_PAUSE_MS));
-  }
-  throw new RecordBusyError();
-}
-
-/** @throws RecordChangedError when there is one with its id */
-async function createAbsent(
-  collection: TenantCollection,
-  record: StoredRecord,
-): Promise<StoredRecord> {
-  const [failure] = await collection.insertEach([Object.fromEntries(record.fields)]);
-  if (failure === undefined) return record;
-  const refusal = refusalOf(failure);
-  throw refusal instanceof RecordExistsError ? new RecordChangedError() : refusal;
-}
-
-async function find(collection: TenantCollection, id: unknown): Promise<Uint8Array | undefined> {
-  const { documents } = await explainingRefusal(() =>
-    collection.commands.firstBatch((name) => ({
-      find: name,
-      filter: { _id: { $eq: id } },
-      limit: 1,
-    })),
-  );
-  return documents[0];
-}
-
-function write(collection: TenantCollection, statement: UpdateStatement): Promise<WriteOutcome> {
-  return explainingRefusal(() => collection.update([statement], { repeatable: true }));
-}
-
-/** The record keeps its `_id` by itself. */
-function replacement(q: Document, { fields }: StoredRecord): UpdateStatement {
-  const rest = new Map([...fields].filter(([name]) => name !== '_id'));
-  return { q, u: rest as unknown as Document };
-}
-
-/** Holds for the very document that was read. The server compares, field for field in their order. */
-function unchanged(bytes: Uint8Array): Document {
-  const document = exactOf(bytes);
-  return {
-    _id: { $eq: document.get('_id') },
-    $expr: { $eq: ['$$ROOT', { $literal: document }] },
-  };
-}
-
-function recordWithId(body: Body, id: unknown): StoredRecord {
-  const record = recordOf(body, '', () => id);
-  if (!isSameId(record.fields.get('_id'), id)) throw idChanged();
-  return record;
-}
-
-/** Whether no other id is equal to this one. */
-function isExact(id: unknown): boolean {
-  return id instanceof Oid || typeof id === 'string';
-}
-
 /** An earlier attempt may yet get through: then both make the same record. */
 function firstIdOf(attempt: RecordAttempt | undefined): ObjectId | undefined {
   return attempt?.earlierSubjectIds[0] ?? attempt?.subjectId;
-}
-
-function absent(ifMatch: EntityTags | undefined): Error {
-  return ifMatch === undefined ? new RecordNotFoundError() : new RecordChangedError();
-}
-
-function throwFirst([failure]: readonly WriteFailure[]): void {
-  if (failure !== undefined) throw refusalOf(failure);
-}
-
-function idChanged(): InvalidExtendedJsonError {
-  return new InvalidExtendedJsonError({ path: '/_id', message: 'cannot be changed' });
 }
