@@ -14,6 +14,8 @@ import type { SortOrder } from './sort-order.ts';
 /** Of a cursor, in characters: together with a filter it still fits into a URL. */
 export const MAX_CURSOR_LENGTH = 8_192;
 const HASH_BYTES = 6;
+/** Of a value in a cursor; MongoDB takes 180 levels, some of which a command has of its own. */
+const MAX_DEPTH = 150;
 
 /** Where a record is in an order: the server's own sort key, one value for each field of the order. */
 export type SortPosition = readonly unknown[];
@@ -50,13 +52,17 @@ function decoded(key: Uint8Array): SortPosition {
     // Checks lengths and text, which what reads the parts of it does not.
     BSON.deserialize(key);
     const position = exactArrayOf(key);
-    // What cannot be written, or is nested too deep to be sent.
-    BSON.serialize({ position });
+    if (isDeeper(position, MAX_DEPTH)) throw new RangeError('no command can hold this');
     return position;
   } catch (cause) {
     // Whatever it stumbled over: these are bytes that this service has not made.
     throw invalid(cause);
   }
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (!Array.isArray(value) && !(value instanceof Map)) return false;
+  return levels === 0 || [...value.values()].some((one) => isDeeper(one, levels - 1));
 }
 
 /**
