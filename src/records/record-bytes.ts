@@ -32,8 +32,17 @@ export function partsOf(bytes: Uint8Array): Record<string, Uint8Array> {
   );
 }
 
-/** A document as an object, for showing it. What is no text for UTF-8 is shown as U+FFFD rather than not at all. */
-export function readableOf(bytes: Uint8Array): BSON.Document {
+/**
+ * A document for showing it. What is no text for UTF-8 is shown as U+FFFD rather than not at all.
+ */
+export function readableOf(bytes: Uint8Array): BSON.Document | Map<string, unknown> {
+  // Of a reference to "fs.files" the driver would make one to "files" in the database "fs".
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes('$ref\0')
+    ? exactOf(bytes)
+    : objectOf(bytes);
+}
+
+function objectOf(bytes: Uint8Array): BSON.Document {
   return BSON.deserialize(bytes, { ...EXACT_TYPES, validation: { utf8: false } });
 }
 
@@ -57,5 +66,5 @@ function scalarOf(type: number, value: Uint8Array): unknown {
   new DataView(alone.buffer).setInt32(0, size, true);
   alone[4] = type;
   alone.set(value, 6);
-  return readableOf(alone)[''];
+  return objectOf(alone)[''];
 }

@@ -19,9 +19,12 @@ interface RecordReaderDeps {
   timeLimitMs: number;
 }
 
+/** A record, or what was asked for of it: for `jsonOf`. */
+export type RecordView = Document | Map<string, unknown>;
+
 /** One page of a list. */
 export interface RecordPage {
-  records: Document[];
+  records: RecordView[];
   next: string | null;
 }
 
@@ -48,7 +51,7 @@ export class RecordReader {
     organizationId: ObjectId,
     id: unknown,
     projection?: Projection,
-  ): Promise<{ record: Document; etag: string }> {
+  ): Promise<{ record: RecordView; etag: string }> {
     const collection = await this.#deps.directory.open(organizationId);
     const filter = { _id: { $eq: id } };
     const part = projection && projectionStage(projection, 'part.', ['whole']);
@@ -166,9 +169,11 @@ function rowOfRecord(record: Uint8Array): Row {
   };
 }
 
-function view(bytes: Uint8Array, projection: Projection | undefined): Document {
+function view(bytes: Uint8Array, projection: Projection | undefined): RecordView {
   const record = readableOf(bytes);
-  if (projection?.hidesId !== true) return record;
-  const { _id: _, ...rest } = record;
-  return rest;
+  if (projection?.hidesId === true) {
+    if (record instanceof Map) record.delete('_id');
+    else delete record._id;
+  }
+  return record;
 }

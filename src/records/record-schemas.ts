@@ -43,7 +43,7 @@ const FilterText = Type.String({
 
 const SORT =
   'The order: fields with commas between them, `-` for falling (`-created_at,name`), or an object of 1 and -1. At most 8. ' +
-  'Records that are equal in it are in the order of `_id`. Values of different types are in MongoDB’s order of types.';
+  'Records that are equal in it are in the order of `_id`, in the direction of the last field. Values of different types are in MongoDB’s order of types.';
 
 export const RecordQuerystring = Type.Object(
   {

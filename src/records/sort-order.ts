@@ -23,7 +23,10 @@ export function sortOrderOf(sort: unknown = ''): SortOrder {
     seen.add(path);
   }
   const last = fields.findIndex(({ path }) => path === '_id');
-  return last < 0 ? [...fields, { path: '_id', direction: 1 }] : fields.slice(0, last + 1);
+  // In the direction of the last field: then one index serves an order and its reverse.
+  return last < 0
+    ? [...fields, { path: '_id', direction: fields.at(-1)?.direction ?? 1 }]
+    : fields.slice(0, last + 1);
 }
 
 /** For `$sort`. A Map, because an object would put names like "7" first. */

@@ -31,6 +31,7 @@ describe('sort', () => {
     expect(sortOrderOf()).toEqual([up('_id')]);
     expect(sortOrderOf('-created_at,name')).toEqual([down('created_at'), up('name'), up('_id')]);
     expect(sortOrderOf({ a: -1, b: 1 })).toEqual([down('a'), up('b'), up('_id')]);
+    expect(sortOrderOf('-a')).toEqual([down('a'), down('_id')]);
     expect(sortOrderOf('a,-_id,b')).toEqual([up('a'), down('_id')]);
     expect([...sortStage(sortOrderOf('b,1'))]).toEqual([
       ['b', 1],
