@@ -114,7 +114,7 @@ describe('a filter', () => {
           }
         },
       ),
-      { numRuns: 80 },
+      { numRuns: 50 },
     );
   });
 
@@ -252,7 +252,7 @@ describe('pages', () => {
           await collection().dropIndexes();
           for (const name of ['a', 'a.x']) await collection().createIndex({ [name]: 1, _id: 1 });
         });
-      await fc.assert(property, { numRuns: indexed ? 100 : 200 });
+      await fc.assert(property, { numRuns: indexed ? 40 : 120 });
       await collection().dropIndexes();
     },
   );
@@ -280,7 +280,7 @@ describe('pages', () => {
         expect(early).toEqual(ids(there));
         expect(new Set(ids(rows)).size).toBe(rows.length);
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
