@@ -29,6 +29,7 @@ import {
   publicOrganizationRoutes,
 } from './organizations/organization-routes.ts';
 import { addLimitReports, addRateLimits } from './rate-limits/rate-limit-plugin.ts';
+import { recordRoutes } from './records/record-routes.ts';
 import { roleRoutes } from './roles/role-routes.ts';
 import type { Services } from './services.ts';
 import { sessionRoutes } from './sessions/session-routes.ts';
@@ -43,6 +44,8 @@ export interface AppOptions {
 }
 
 const REQUEST_TIMEOUT_MS = 30_000;
+/** The id of a record may be long, as Extended JSON in a URL; the router would stop at 100 characters. */
+const MAX_PARAM_LENGTH = 8_192;
 
 /**
  * Builds the HTTP application on its services: plugins, scopes, routes. It does not listen.
@@ -62,6 +65,7 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     ...transportErrors,
     ...(trustProxy !== undefined && { trustProxy: trusted(trustProxy) }),
     requestTimeout: REQUEST_TIMEOUT_MS,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     forceCloseConnections: 'idle',
   }).withTypeProvider<TypeBoxTypeProvider>();
 
@@ -115,6 +119,7 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     await scope.register(adminRoutes, { services });
     await scope.register(sessionRoutes, { services });
     await scope.register(mfaRoutes, { services });
+    await scope.register(recordRoutes, { services });
   });
   await app.register(refusals);
   return app;

@@ -19,6 +19,11 @@ const KINDS: Record<ErrorKind, { status: number; title: string }> = {
   unavailable: { status: 503, title: 'Service unavailable' },
 };
 
+/** The status of an error that is one part of an answer. */
+export function statusOf({ kind }: AppError): number {
+  return KINDS[kind].status;
+}
+
 export const Problem = Type.Object(
   {
     type: Type.String({

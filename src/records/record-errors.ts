@@ -24,6 +24,15 @@ export class RecordChangedError extends AppError {
   }
 }
 
+/** Others changed the record again and again while it was to be changed. */
+export class RecordBusyError extends AppError {
+  constructor() {
+    super('conflict', 'record_busy', 'The record is changed by others all the time. Try again.', {
+      retryAfter: 1,
+    });
+  }
+}
+
 export class RecordExistsError extends AppError {
   constructor(options: { cause?: unknown } = {}) {
     const message = 'belongs to a record that exists';

@@ -7,6 +7,7 @@ import { deleteKey, makeKey, withKey } from '../support/api-keys.ts';
 import { placesNaming } from '../support/database-truth.ts';
 import { anInvitation } from '../support/invitations.ts';
 import { aMember } from '../support/members.ts';
+import { recordsOf } from '../support/records.ts';
 import {
   expectStatus,
   type SignedUp,
@@ -84,12 +85,14 @@ async function aStranger(): Promise<Stranger> {
   const apiKey = await makeKey(service, headers, ['org:read']);
   const sessions = await service.app.inject({ url: '/admin/sessions', headers });
   const invitation = await anInvitation(service, signedUp);
+  const record = expectStatus(await recordsOf(service, headers).create({ of: 'theirs' }), 201);
   return {
     signedUp,
     ids: {
       '/org/members/': member.id,
       '/org/invitations/': invitation.id,
       '/org/roles/': role.name,
+      '/org/records/': record.json()._id.$oid,
       '/org/api-keys/': apiKey.id,
       '/admin/sessions/': sessions.json().data[0].id,
     },

@@ -15,6 +15,7 @@ import {
   somebodyNew,
 } from '../support/invitations.ts';
 import { tokenIn } from '../support/recording-mailer.ts';
+import { type Records, recordsOf } from '../support/records.ts';
 import {
   expectStatus,
   signUpAndIn,
@@ -96,6 +97,7 @@ describe('the document', () => {
         'delete /org/delete',
         'delete /org/invitations/{id}',
         'delete /org/members/{admin_id}',
+        'delete /org/records/{id}',
         'delete /org/roles/{name}',
         'get /admin/me',
         'get /admin/organizations',
@@ -103,9 +105,13 @@ describe('the document', () => {
         'get /org/api-keys',
         'get /org/invitations',
         'get /org/members',
+        'get /org/records',
+        'get /org/records/count',
+        'get /org/records/{id}',
         'get /org/roles',
         'patch /admin/me',
         'patch /org/members/{admin_id}',
+        'patch /org/records/{id}',
         'post /admin/email/confirm',
         'post /admin/password/forgot',
         'post /admin/password/reset',
@@ -116,8 +122,12 @@ describe('the document', () => {
         'post /org/invitations',
         'post /org/invitations/{id}/resend',
         'post /org/leave',
+        'post /org/records',
+        'post /org/records/batch',
+        'post /org/records/query',
         'post /org/roles',
         'post /org/transfer',
+        'put /org/records/{id}',
         'put /org/roles/{name}',
         'get /.well-known/jwks.json',
         'get /health/live',
@@ -190,7 +200,9 @@ describe('the document', () => {
       const listed = Object.keys(responses);
       if (path === '/health/live') expected.splice(expected.indexOf('503'), 1);
       expect.soft(listed, `${method} ${path}`).toEqual(expect.arrayContaining(expected));
-      expect.soft(listed.filter((status) => status.startsWith('2'))).toHaveLength(1);
+      // A record is put in the place of another one, or where there was none.
+      const successes = operation.operationId === 'replaceRecord' ? 2 : 1;
+      expect.soft(listed.filter((status) => status.startsWith('2'))).toHaveLength(successes);
     }
   });
 
@@ -271,6 +283,30 @@ describe('the answers', () => {
     expect.soft(validate.errors, `${method} ${path} ${response.statusCode}`).toBeNull();
   }
 
+  async function recordAnswers(records: Records): Promise<Answer[]> {
+    const one = '/org/records/{id}';
+    const batch = {
+      operations: [
+        { op: 'insert', record: { _id: 'y' } },
+        { op: 'delete', id: 'z' },
+      ],
+    };
+    return [
+      ['post', '/org/records', await records.create({ _id: 'x', born: new Date() })],
+      ['post', '/org/records', await records.create({ _id: 'x' })],
+      ['get', one, await records.get('x')],
+      ['get', one, await records.get('z')],
+      ['put', one, await records.put('x', { n: 1 })],
+      ['put', one, await records.put('new', {}, { 'if-none-match': '*' })],
+      ['patch', one, await records.patch('x', { n: 2 }, { 'if-match': '"x"' })],
+      ['patch', one, await records.patch('x', { n: 2 })],
+      ['get', '/org/records', await records.list({ sort: '-n', limit: '1' })],
+      ['post', '/org/records/query', await records.query({ filter: { $where: '1' } })],
+      ['get', '/org/records/count', await records.count()],
+      ['post', '/org/records/batch', await records.batch(batch)],
+    ];
+  }
+
   test('are what the document says', async () => {
     const signingKeys = keySet(makeKey('ES256').privatePem, makeKey('EdDSA').privatePem);
     await using keyed = await startTestService({ settings: { signingKeys } });
@@ -317,6 +353,7 @@ describe('the answers', () => {
       ['post', '/admin/password/reset', await reset(service, { token: 'x', password })],
       ['post', '/admin/email/confirm', await confirmEmail(service, { token: 'x' })],
       ['get', '/admin/me', await me(service, acme.auth)],
+      ...(await recordAnswers(recordsOf(service, acme.auth))),
       ['delete', '/org/delete', await api.remove({ headers })],
       ['delete', '/org/delete', await api.remove({ headers })],
     ] as const;
