@@ -103,6 +103,7 @@ describe('the document', () => {
         'get /org/api-keys',
         'get /org/invitations',
         'get /org/members',
+        'get /org/records/changes',
         'get /org/roles',
         'patch /admin/me',
         'patch /org/members/{admin_id}',
