@@ -46,11 +46,15 @@ export const changeFeedRoutes: FastifyPluginAsyncTypebox<{ services: Services }>
         mode: request.query.extended_json ?? 'relaxed',
         ...(after && { after }),
       });
-      return reply
-        .type(EVENT_STREAM)
-        .header('cache-control', 'no-store')
-        .header('x-accel-buffering', 'no')
-        .send(feed.output.stream);
+      return (
+        reply
+          .type(EVENT_STREAM)
+          .header('cache-control', 'no-store')
+          .header('x-accel-buffering', 'no')
+          // Kept open after the last event, it would hold up the end of the service.
+          .header('connection', 'close')
+          .send(feed.output.stream)
+      );
     },
   );
 };

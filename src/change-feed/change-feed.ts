@@ -14,7 +14,7 @@ import {
   type TenantChanges,
 } from '../tenants/tenant-changes.ts';
 import type { TenantCollection } from '../tenants/tenant-collection.ts';
-import { ChangedRecords, groupOf } from './changed-records.ts';
+import { ChangedRecords, groupOf, MAX_GROUP } from './changed-records.ts';
 import { EventOutput } from './event-output.ts';
 import type { FeedTimes } from './feed-times.ts';
 
@@ -162,7 +162,7 @@ export class ChangeFeed {
       if (this.output.isOver) return;
       const group = groupOf(changes, from, this.#groupSize);
       const records = await sharingPatience(() => ChangedRecords.of(this.#parts.collection, group));
-      this.#groupSize *= 2;
+      this.#groupSize = Math.min(2 * this.#groupSize, MAX_GROUP);
       for (const change of group) {
         if (change.type === 'drop') return this.end('organization_deleted');
         const record = records.recordOf(change);

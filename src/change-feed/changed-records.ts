@@ -3,7 +3,7 @@ import type { TenantChange } from '../tenants/tenant-changes.ts';
 import type { TenantCollection } from '../tenants/tenant-collection.ts';
 
 /** Records that are read at once, at most, and the bytes of their ids. */
-const MAX_GROUP = 32;
+export const MAX_GROUP = 32;
 const MAX_ID_BYTES = 64 * 1_024;
 
 /** After these there is nothing to read. */
@@ -34,11 +34,11 @@ export class ChangedRecords {
     if (ids.length === 0) return new ChangedRecords(new Map(), true);
     const readConcern = { level: 'majority', afterClusterTime: changes.at(-1)?.clusterTime };
     const { cursor } = await collection.commands.run(
-      (find) => ({ find, filter: { _id: { $in: ids } }, batchSize: ids.length, readConcern }),
+      (find) => ({ find, filter: { _id: { $in: ids } }, batchSize: ids.length + 1, readConcern }),
       { write: false },
     );
     const documents: Document[] = cursor.firstBatch;
-    // A batch ends at 16 MiB. The rest is read with the next changes.
+    // With room for one more, only a batch that has reached 16 MiB is not the last. The rest is read with the next changes.
     const isComplete = Long.ZERO.equals(cursor.id);
     if (!isComplete) void forget(collection, cursor.id);
     return new ChangedRecords(
@@ -58,7 +58,7 @@ export class ChangedRecords {
 export function groupOf(changes: readonly TenantChange[], from: number, most: number) {
   let idBytes = 0;
   const group: TenantChange[] = [];
-  for (const change of changes.slice(from, from + Math.min(most, MAX_GROUP))) {
+  for (const change of changes.slice(from, from + most)) {
     idBytes += BSON.calculateObjectSize({ id: change.id });
     if (group.length > 0 && idBytes > MAX_ID_BYTES) break;
     group.push(change);

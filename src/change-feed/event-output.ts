@@ -70,7 +70,8 @@ export class EventOutput {
 
   /** Sends an event unless another one is on its way: for those that show that somebody is there. */
   sendWhenIdle(event: ServerSentEvent): void {
-    if (!this.#sending && !this.isOver) this.stream.write(eventText(event));
+    if (this.#sending || this.isOver || this.stream.writableNeedDrain) return;
+    if (!this.stream.write(eventText(event))) void this.#drained();
   }
 
   /** Sends the last event, after the one on its way, and ends the answer. */

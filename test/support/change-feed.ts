@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type ClientRequest, get, type IncomingMessage } from 'node:http';
+import { Agent, type ClientRequest, get, type IncomingMessage } from 'node:http';
 import type { Document } from 'mongodb';
 import type { TestService } from './test-service.ts';
 
@@ -50,7 +50,9 @@ export class FeedReader implements Disposable {
   ): Promise<FeedReader> {
     const url = `${await addressOf(service)}/org/records/changes?${new URLSearchParams(query)}`;
     const accept = { accept: 'text/event-stream' };
-    const request = get(url, { headers: { ...accept, ...auth, ...headers }, agent: false });
+    // As browsers do, it would keep the connection.
+    const agent = new Agent({ keepAlive: true });
+    const request = get(url, { headers: { ...accept, ...auth, ...headers }, agent });
     // A reader that goes away, and a service that cuts it off.
     request.on('error', () => {});
     const [response] = (await once(request, 'response')) as [IncomingMessage];
