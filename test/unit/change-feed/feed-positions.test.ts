@@ -23,7 +23,7 @@ test('a position opens as what it was made of, for the same organization only', 
 test('what nobody made is none', () => {
   const position = String(positions.seal(acme, TOKEN));
   fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), fc.nat(position.length - 2), (text, at) => {
+    fc.property(fc.string(), fc.nat(position.length - 2), (text, at) => {
       expect(positions.open(acme, text)).toBeUndefined();
       const changed = position.charAt(at) === 'A' ? 'B' : 'A';
       const forged = position.slice(0, at) + changed + position.slice(at + 1);
