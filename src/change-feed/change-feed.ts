@@ -1,11 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Document } from 'mongodb';
 import { isDatabaseUnavailable } from '../database/database-errors.ts';
 import { sharingPatience } from '../database/deadline.ts';
 import { AppError } from '../errors.ts';
 import type { Logger } from '../logging/logger.ts';
 import { type ExtendedJsonMode, jsonOf } from '../records/extended-json.ts';
-import { etagOf } from '../records/record-etag.ts';
 import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import {
   type ChangeBatch,
@@ -14,7 +12,7 @@ import {
   type TenantChanges,
 } from '../tenants/tenant-changes.ts';
 import type { TenantCollection } from '../tenants/tenant-collection.ts';
-import { ChangedRecords, groupOf, MAX_GROUP } from './changed-records.ts';
+import { type ChangedRecord, ChangedRecords, groupOf, MAX_GROUP } from './changed-records.ts';
 import { EventOutput } from './event-output.ts';
 import type { FeedTimes } from './feed-times.ts';
 
@@ -181,13 +179,13 @@ export class ChangeFeed {
     this.#token = token;
   }
 
-  #sendChange(change: TenantChange, record: Document | null): Promise<boolean> {
+  #sendChange(change: TenantChange, record: ChangedRecord | null): Promise<boolean> {
     const { mode } = this.#parts;
     const data = {
       type: change.type,
       id: jsonOf(change.id, mode),
-      record: record && jsonOf(record, mode),
-      etag: record && etagOf(record),
+      record: record && jsonOf(record.document, mode),
+      etag: record?.etag ?? null,
       at: change.at.toISOString(),
     };
     this.#token = change.token;

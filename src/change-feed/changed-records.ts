@@ -1,4 +1,6 @@
-import { BSON, type Document, Long } from 'mongodb';
+import { BSON, type Document } from 'mongodb';
+import { EXACT_TYPES } from '../records/extended-json.ts';
+import { etagOf } from '../records/record-etag.ts';
 import type { TenantChange } from '../tenants/tenant-changes.ts';
 import type { TenantCollection } from '../tenants/tenant-collection.ts';
 
@@ -9,12 +11,18 @@ const MAX_ID_BYTES = 64 * 1_024;
 /** After these there is nothing to read. */
 const ENDS: ReadonlySet<TenantChange['type']> = new Set(['delete', 'drop']);
 
+/** A record as it is by now. */
+export interface ChangedRecord {
+  document: Document;
+  etag: string;
+}
+
 /** The records that some changes were made to. */
 export class ChangedRecords {
-  readonly #found: ReadonlyMap<string, Document>;
+  readonly #found: ReadonlyMap<string, ChangedRecord>;
   readonly #isComplete: boolean;
 
-  private constructor(found: ReadonlyMap<string, Document>, isComplete: boolean) {
+  private constructor(found: ReadonlyMap<string, ChangedRecord>, isComplete: boolean) {
     this.#found = found;
     this.#isComplete = isComplete;
   }
@@ -33,22 +41,16 @@ export class ChangedRecords {
     const ids = changes.filter(({ type }) => !ENDS.has(type)).map(({ id }) => id);
     if (ids.length === 0) return new ChangedRecords(new Map(), true);
     const readConcern = { level: 'majority', afterClusterTime: changes.at(-1)?.clusterTime };
-    const { cursor } = await collection.commands.run(
-      (find) => ({ find, filter: { _id: { $in: ids } }, batchSize: ids.length + 1, readConcern }),
-      { write: false },
-    );
-    const documents: Document[] = cursor.firstBatch;
     // With room for one more, only a batch that has reached 16 MiB is not the last. The rest is read with the next changes.
-    const isComplete = Long.ZERO.equals(cursor.id);
-    if (!isComplete) void forget(collection, cursor.id);
-    return new ChangedRecords(
-      new Map(documents.map((document) => [keyOf(document._id), document])),
-      isComplete,
-    );
+    const batchSize = ids.length + 1;
+    const { documents, isLast } = await collection.commands.firstBatch((find) => ({
+      ...{ find, filter: { _id: { $in: ids } }, batchSize, readConcern },
+    }));
+    return new ChangedRecords(new Map(documents.map(entryOf)), isLast);
   }
 
   /** @returns null for one that is gone; undefined when it has to be read again */
-  recordOf({ type, id }: TenantChange): Document | null | undefined {
+  recordOf({ type, id }: TenantChange): ChangedRecord | null | undefined {
     if (type === 'delete') return null;
     return this.#found.get(keyOf(id)) ?? (this.#isComplete ? null : undefined);
   }
@@ -66,13 +68,10 @@ export function groupOf(changes: readonly TenantChange[], from: number, most: nu
   return group;
 }
 
-async function forget({ commands }: TenantCollection, id: unknown): Promise<void> {
-  const command = { killCursors: commands.name, cursors: [id] };
-  // What cannot be told now the server ends by itself after ten minutes.
-  await commands.client
-    .db(commands.reference.database)
-    .command(command)
-    .catch(() => {});
+function entryOf(bytes: Uint8Array): [string, ChangedRecord] {
+  // What is no text for UTF-8 is shown as U+FFFD rather than not at all.
+  const document = BSON.deserialize(bytes, { ...EXACT_TYPES, validation: { utf8: false } });
+  return [keyOf(document._id), { document, etag: etagOf(bytes) }];
 }
 
 function keyOf(id: unknown): string {

@@ -1,4 +1,5 @@
 import {
+  BSON,
   type BSONSerializeOptions,
   type ClientSession,
   type Document,
@@ -104,9 +105,7 @@ export class TenantChanges implements AsyncDisposable {
       cursor: { batchSize: 0 },
     };
     try {
-      const reply = await client
-        .db(database)
-        .command(command, { ...bson, session, ...withinDeadline() });
+      const reply = await client.db(database).command(command, { session, ...withinDeadline() });
       return new TenantChanges({ client, database, bson, session }, reply.cursor);
     } catch (error) {
       await session.endSession();
@@ -124,7 +123,8 @@ export class TenantChanges implements AsyncDisposable {
       ...{ getMore: this.#id, collection: '$cmd.aggregate' },
       ...{ batchSize: BATCH_SIZE, maxTimeMS: AWAIT_MS },
     };
-    const options = { ...this.#bson, session: this.#session };
+    // What is around the changes is read plainly: of an error's code of another type the driver would make nothing.
+    const options = { session: this.#session, fieldsAsRaw: { nextBatch: true } };
     try {
       const { cursor } = await whileAlive(this.#client, Infinity, (signal) => {
         // The driver honours it on every operation, although its types name it only for some.
@@ -132,7 +132,7 @@ export class TenantChanges implements AsyncDisposable {
         return this.#client.db(this.#database).command(command, limited);
       });
       return {
-        changes: cursor.nextBatch.map(changeOf),
+        changes: cursor.nextBatch.map((event: Uint8Array) => changeOf(event, this.#bson)),
         token: tokenOf(cursor.postBatchResumeToken),
       };
     } catch (error) {
@@ -158,7 +158,8 @@ interface Source {
   bson: BSONSerializeOptions;
 }
 
-function changeOf(event: Document): TenantChange {
+function changeOf(bytes: Uint8Array, bson: BSONSerializeOptions): TenantChange {
+  const event = BSON.deserialize(bytes, { ...bson, validation: { utf8: false } });
   return {
     type: event.operationType,
     token: tokenOf(event._id),
