@@ -83,8 +83,9 @@ export class TenantChanges implements AsyncDisposable {
   }
 
   /**
-   * @param after - a position to go on after; by default now. That it is too old, {@link next} tells
+   * @param after - a position to go on after; by default now. That it is too old may only become known in {@link next}
    * @param bson - how the documents' ids are read
+   * @throws ChangeHistoryLostError; when the database is away, an error for which `isDatabaseUnavailable` holds
    */
   static async open(
     client: MongoClient,
@@ -109,7 +110,7 @@ export class TenantChanges implements AsyncDisposable {
       return new TenantChanges({ client, database, bson, session }, reply.cursor);
     } catch (error) {
       await session.endSession();
-      throw error;
+      throw historyLost(error) ?? error;
     }
   }
 
@@ -136,8 +137,7 @@ export class TenantChanges implements AsyncDisposable {
         token: tokenOf(cursor.postBatchResumeToken),
       };
     } catch (error) {
-      const lost = error instanceof MongoServerError && HISTORY_LOST.has(Number(error.code));
-      throw lost ? new ChangeHistoryLostError(error) : error;
+      throw historyLost(error) ?? error;
     }
   }
 
@@ -156,6 +156,11 @@ interface Source {
   client: MongoClient;
   database: string;
   bson: BSONSerializeOptions;
+}
+
+function historyLost(error: unknown): ChangeHistoryLostError | undefined {
+  const isLost = error instanceof MongoServerError && HISTORY_LOST.has(Number(error.code));
+  return isLost ? new ChangeHistoryLostError(error) : undefined;
 }
 
 function changeOf(bytes: Uint8Array, bson: BSONSerializeOptions): TenantChange {

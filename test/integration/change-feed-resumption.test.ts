@@ -104,7 +104,7 @@ describe.runIf(inject('topology') === 'replica-set')('a reader', () => {
 
   test('of a feed whose database fails again and again misses nothing', async () => {
     const broken = () => new MongoNetworkError('connection 1 to 127.0.0.1:27017 closed');
-    await using service = await withFailingFeeds((call) => (call % 3 === 0 ? broken() : undefined));
+    await using service = await withFailingFeeds((call) => (call % 5 === 0 ? broken() : undefined));
     const acme = await signUpAndIn(service);
     const records = await recordsOf(service, acme);
     using reader = await FeedReader.open(service, acme.auth);
