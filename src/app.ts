@@ -4,6 +4,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { accountLinkRoutes } from './admins/account-link-routes.ts';
 import { adminRoutes, loginRoutes, publicAdminRoutes } from './admins/admin-routes.ts';
 import { apiKeyRoutes } from './api-keys/api-key-routes.ts';
+import { changeFeedRoutes } from './change-feed/change-feed-routes.ts';
 import { healthRoutes } from './health/health-routes.ts';
 import { addCaller, requireCaller } from './http/authentication.ts';
 import { addBodyParsers } from './http/body-parsers.ts';
@@ -120,6 +121,7 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     await scope.register(sessionRoutes, { services });
     await scope.register(mfaRoutes, { services });
     await scope.register(recordRoutes, { services });
+    await scope.register(changeFeedRoutes, { services });
   });
   await app.register(refusals);
   return app;

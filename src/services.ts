@@ -1,6 +1,7 @@
 import type { MongoClient, ObjectId } from 'mongodb';
 import { createAccessCaches } from './composition/access-caches.ts';
 import { createBackground } from './composition/background.ts';
+import { createChangeFeeds } from './composition/change-feeds.ts';
 import { createCredentials } from './composition/credentials.ts';
 import {
   createFoundation,
@@ -43,6 +44,7 @@ export function createServices(
     ...{ ...credentials, ...lifecycle, ...sessions, accounts: lifecycle.accounts },
   });
   const records = createRecords(foundation, stores);
+  const changeFeeds = createChangeFeeds(foundation, stores, records);
   const readiness = new Readiness({ client });
   const { keys, ids } = foundation;
   const { recovery, reconciliation } = lifecycle;
@@ -56,7 +58,7 @@ export function createServices(
     ...sessions,
     ...organizations,
     ...records,
-    ...{ recovery, reconciliation, readiness },
+    ...{ recovery, reconciliation, readiness, changeFeeds },
     idempotency: new IdempotencyService({ store: stores.idempotency, ids, keys }),
 
     /** An organization's data. @throws OrganizationNotFoundError */
@@ -80,6 +82,7 @@ export function createServices(
     },
 
     async [Symbol.asyncDispose](): Promise<void> {
+      await changeFeeds[Symbol.asyncDispose]();
       await accessCaches.changes[Symbol.asyncDispose]();
       await background.lastUse[Symbol.asyncDispose]();
       await recordLastUse().catch((error: unknown) =>

@@ -1,4 +1,10 @@
 import type { Db, MongoClient } from 'mongodb';
+import {
+  FEED_LIMITS,
+  FEED_TIMES,
+  type FeedLimits,
+  type FeedTimes,
+} from '../change-feed/feed-times.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { type IdSource, randomIds } from '../ids.ts';
 import { ServiceKeys } from '../keys/service-keys.ts';
@@ -40,6 +46,10 @@ export interface ServiceSources {
   /** Of the secrets in links. */
   tokens: TokenSource;
   faults: FaultInjector;
+  /** What change feeds read with: each holds a connection. Without one, the client of everything else. */
+  feedClient: MongoClient;
+  feedTimes: FeedTimes;
+  feedLimits: FeedLimits;
 }
 
 /** What everything is made from. */
@@ -61,10 +71,12 @@ export function createFoundation(
   sources: Partial<ServiceSources>,
 ): Foundation {
   const { clock = systemClock, ids = randomIds, tokens = randomTokens } = sources;
-  const { faults = noFaults, mailer = noMailer } = sources;
+  const { faults = noFaults, mailer = noMailer, feedClient = client } = sources;
+  const { feedTimes = FEED_TIMES, feedLimits = FEED_LIMITS } = sources;
   const { jwtSecret: current, jwtPreviousSecrets: previous = [] } = settings;
   return {
     ...{ client, settings, logger, mailer, clock, ids, tokens, faults },
+    ...{ feedClient, feedTimes, feedLimits },
     master: client.db(settings.masterDatabase),
     keys: new ServiceKeys({ current, previous }),
     instanceId: ids.uuid(),

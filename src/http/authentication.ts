@@ -40,13 +40,7 @@ export function requireCaller(scope: FastifyInstance, access: AccessService): vo
     Object.assign(schema ?? {}, { 'x-permission': config.permission });
   });
   const admit = async (request: FastifyRequest, freshness: Freshness) => {
-    const token = bearerToken(request);
-    if (token === undefined) throw new AuthenticationRequiredError();
-    const { permission } = request.routeOptions.config;
-    const caller = await access.authenticate(token, freshness);
-    if (permission === undefined) throw new Error('the route declares no permission');
-    assertAllowed(caller, permission);
-    request.caller = caller;
+    request.caller = await admitted(access, request, freshness);
   };
   // Spares reading the body of a request that will be refused.
   scope.addHook('onRequest', async (request) => {
@@ -64,6 +58,25 @@ export function requireCaller(scope: FastifyInstance, access: AccessService): vo
   scope.addHook('preValidation', async (request) => {
     if (isCurrent(request)) await admit(request, 'current');
   });
+}
+
+/**
+ * Who sends a request, if they may do what its route asks for. An answer that goes on for long asks again.
+ *
+ * @throws AppError `unauthenticated` or `forbidden` when they may not
+ */
+export async function admitted(
+  access: AccessService,
+  request: FastifyRequest,
+  freshness: Freshness,
+): Promise<Caller> {
+  const token = bearerToken(request);
+  if (token === undefined) throw new AuthenticationRequiredError();
+  const { permission } = request.routeOptions.config;
+  const caller = await access.authenticate(token, freshness);
+  if (permission === undefined) throw new Error('the route declares no permission');
+  assertAllowed(caller, permission);
+  return caller;
 }
 
 function isCurrent({ method, routeOptions }: FastifyRequest): boolean {

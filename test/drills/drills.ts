@@ -4,6 +4,7 @@ import { racingInstances } from './crash/race-drills.ts';
 import { killedAtRandom } from './crash/random-kill-drills.ts';
 import { staleReference } from './crash/stale-reference-drills.ts';
 import { capacityDrill } from './database/capacity-drill.ts';
+import { changeFeedDrill } from './database/change-feed-drill.ts';
 import { databaseAwayDrill } from './database/database-away-drill.ts';
 import { failOverDrill } from './database/fail-over-drill.ts';
 import { fullDiskDrill } from './database/full-disk-drill.ts';
@@ -39,6 +40,7 @@ export const DRILLS: readonly Drill[] = [
   staleReference('standalone', 'unfenced'),
   failOverDrill,
   stepDownDrill,
+  changeFeedDrill,
   primaryHungDrill,
   ...mostlyOn('one-node replica set', databaseAwayDrill),
   ...mostlyOn('standalone', hangMidwayDrill),

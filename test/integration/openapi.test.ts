@@ -106,6 +106,7 @@ describe('the document', () => {
         'get /org/invitations',
         'get /org/members',
         'get /org/records',
+        'get /org/records/changes',
         'get /org/records/count',
         'get /org/records/{id}',
         'get /org/roles',
