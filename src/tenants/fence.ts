@@ -75,7 +75,8 @@ export async function runFenced(
   try {
     const reply = await send(db, fenced, options);
     const miss = (reply.writeErrors as Document[] | undefined)?.find(isMiss);
-    if (miss !== undefined) throw new FenceMissError(miss.actualCollection ?? null, miss.index);
+    if (miss !== undefined)
+      throw new FenceMissError(miss.actualCollection ?? null, Number(miss.index));
     return reply;
   } catch (error) {
     throw fenceMiss(error) ?? error;
@@ -100,5 +101,6 @@ export function fenceMiss(error: unknown): FenceMissError | undefined {
 }
 
 function isMiss(reply: Document): boolean {
-  return reply.code === COLLECTION_UUID_MISMATCH;
+  // Where documents are read with exact types, so are codes.
+  return Number(reply.code) === COLLECTION_UUID_MISMATCH;
 }
