@@ -13,6 +13,11 @@ export function ruleInWords(keyword: string, schema: Document): string {
   return rule?.(schema) ?? `breaks the schema (${keyword})`;
 }
 
+/** @param description - of the schema of the field, if it has one */
+export function withDescription(message: string, description: unknown): string {
+  return typeof description === 'string' ? `${message} (${description})` : message;
+}
+
 const RULES: Readonly<Record<string, (schema: Document) => string>> = {
   type: ({ type }) => `must be of type ${oneOf(type)}`,
   bsonType: ({ bsonType }) => `must be of type ${oneOf(bsonType)}`,

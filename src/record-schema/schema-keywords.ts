@@ -190,7 +190,8 @@ function bson(value: unknown, place: SchemaPlace): unknown {
     return bsonOf(value, place.path);
   } catch (error) {
     if (!(error instanceof InvalidExtendedJsonError)) throw error;
-    return place.fault(error.errors?.[0]?.message ?? 'cannot be stored');
+    for (const { message, path: at } of error.errors ?? []) place.fault(message, at);
+    return undefined;
   }
 }
 

@@ -29,10 +29,10 @@ export class SchemaPlace {
     return new SchemaPlace(this.#survey, pointer(this.path, String(name)), this.depth);
   }
 
-  /** Notes a fault. Reading goes on, so that all of them are told at once. */
-  fault(message: string): undefined {
+  /** Notes a fault, of this place unless another is named. Reading goes on, so that all of them are told at once. */
+  fault(message: string, path = this.path): undefined {
     const { faults } = this.#survey;
-    if (faults.length < MAX_FAULTS) faults.push({ path: this.path, message });
+    if (faults.length < MAX_FAULTS) faults.push({ path, message });
   }
 
   /** @returns the place inside a schema, or undefined when there are too many of them, or too deep */

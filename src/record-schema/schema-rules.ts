@@ -1,6 +1,6 @@
 import type { Document } from 'mongodb';
 import { pointer } from '../records/extended-json.ts';
-import { ruleInWords } from './rule-messages.ts';
+import { ruleInWords, withDescription } from './rule-messages.ts';
 
 /** One rule of a schema, as a schema of its own: what breaks it breaks the whole, and what breaks the whole breaks one. */
 export interface SchemaRule {
@@ -27,6 +27,8 @@ export function rulesOf(schema: Document): SchemaRule[] {
 }
 
 function* rules(schema: Document, names: readonly string[]): Generator<SchemaRule> {
+  // That of the whole is not about a field.
+  const description = names.length === 0 ? undefined : schema.description;
   for (const [keyword, value] of Object.entries(schema)) {
     if (SILENT.has(keyword)) continue;
     if (keyword === 'properties')
@@ -34,18 +36,22 @@ function* rules(schema: Document, names: readonly string[]): Generator<SchemaRul
         yield* rules(inner, [...names, name]);
     else if (keyword === 'allOf') for (const inner of value) yield* rules(inner, names);
     else if (keyword === 'required')
-      for (const name of value)
-        yield rule({ required: [name] }, names, pointer(pathOf(names), name), 'required');
-    else yield rule(aloneOf(keyword, schema), names, pathOf(names), keyword);
+      for (const name of value) {
+        const message = ruleInWords(keyword, schema);
+        const path = pointer(pathOf(names), name);
+        yield { schema: rooted({ required: [name] }, names), path, message };
+      }
+    else {
+      const own = aloneOf(keyword, schema);
+      const message = withDescription(ruleInWords(keyword, own), description);
+      yield { schema: rooted(own, names), path: pathOf(names), message };
+    }
   }
 }
 
-function rule(own: Document, names: readonly string[], path: string, keyword: string): SchemaRule {
-  const schema = names.reduceRight<Document>(
-    (inner, name) => ({ properties: { [name]: inner } }),
-    own,
-  );
-  return { schema, path, message: ruleInWords(keyword, own) };
+/** The schema of a record, of one for what is at the end of these names. */
+function rooted(schema: Document, names: readonly string[]): Document {
+  return names.reduceRight<Document>((inner, name) => ({ properties: { [name]: inner } }), schema);
 }
 
 /** The keyword with what it depends on, and nothing else. */

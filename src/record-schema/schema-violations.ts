@@ -1,7 +1,7 @@
 import type { Document } from 'mongodb';
 import type { FieldError } from '../errors.ts';
 import { pointer } from '../records/extended-json.ts';
-import { ruleInWords } from './rule-messages.ts';
+import { ruleInWords, withDescription } from './rule-messages.ts';
 
 /** So many are told of one record. */
 const MAX_ERRORS = 20;
@@ -40,7 +40,11 @@ function broken(rule: Document, path: string): FieldError[] {
 const NESTED: Readonly<Record<string, (rule: Document, path: string) => FieldError[]>> = {
   properties: ({ propertiesNotSatisfied }, path) =>
     listOf(propertiesNotSatisfied).flatMap(({ propertyName, description, details }) =>
-      described(all(details, pointer(path, propertyName)), description),
+      described(
+        all(details, pointer(path, propertyName)),
+        pointer(path, propertyName),
+        description,
+      ),
     ),
   required: ({ missingProperties }, path) => missing(missingProperties, path, 'is required'),
   additionalProperties: ({ additionalProperties, failingProperty, details }, path) =>
@@ -88,10 +92,14 @@ function alternatives(keyword: string, failed: unknown, path: string): FieldErro
 }
 
 /** With what the schema itself says of the field. */
-function described(errors: readonly FieldError[], description: unknown): FieldError[] {
+function described(
+  errors: readonly FieldError[],
+  field: string,
+  description: unknown,
+): FieldError[] {
   return errors.map(({ path, message }) => ({
     path,
-    message: typeof description === 'string' ? `${message} (${description})` : message,
+    message: path === field ? withDescription(message, description) : message,
   }));
 }
 
