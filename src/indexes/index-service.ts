@@ -21,7 +21,7 @@ export type CreatedIndex =
   | { outcome: 'building'; index: StoredIndex | null; definition: IndexDefinition };
 
 interface IndexServiceDeps {
-  store: IndexStore;
+  store: Pick<IndexStore, 'list' | 'build' | 'drop'>;
   /** For each organization, the one on `_id` included. */
   limit: number;
   buildWaitMs: number;
