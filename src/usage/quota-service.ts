@@ -83,23 +83,28 @@ export class QuotaService implements RecordQuota {
   }
 
   async withRoom<T>(organizationId: ObjectId, adding: Amount, write: () => Promise<T>): Promise<T> {
-    const ledger = await this.#withRoom(organizationId, adding);
-    if (ledger === undefined) return write();
-    // Nothing has been awaited since room was found.
-    const end = ledger.begin(adding);
+    const end = await this.#whereRoom(organizationId, adding, (ledger) => ledger.begin(adding));
     try {
       return await write();
     } finally {
-      end();
+      end?.();
     }
   }
 
   async assertRoom(organizationId: ObjectId, adding: Amount): Promise<void> {
-    await this.#withRoom(organizationId, adding);
+    await this.#whereRoom(organizationId, adding, () => {});
   }
 
-  /** @returns the ledger in which there is room, or undefined when there is no quota; @throws QuotaExceededError */
-  async #withRoom(organizationId: ObjectId, adding: Amount): Promise<UsageLedger | undefined> {
+  /**
+   * @param take - called when there is room, with nothing in between that could take it first
+   * @returns what it returns, or undefined when there is no quota
+   * @throws QuotaExceededError
+   */
+  async #whereRoom<T>(
+    organizationId: ObjectId,
+    adding: Amount,
+    take: (ledger: UsageLedger) => T,
+  ): Promise<T | undefined> {
     const quota = await this.quotaOf(organizationId);
     if (adding.records <= 0 && adding.bytes <= 0) return undefined;
     if (quota.max_records === null && quota.max_bytes === null) return undefined;
@@ -109,7 +114,7 @@ export class QuotaService implements RecordQuota {
     if (excessesOf(quota, ledger.total, adding).length > 0) await ledger.measureAnew();
     for (let waits = 0; ; waits += 1) {
       const excesses = excessesOf(quota, ledger.total, adding);
-      if (excesses.length === 0) return ledger;
+      if (excesses.length === 0) return take(ledger);
       if (!ledger.isWriting || waits === PATIENCE) throw new QuotaExceededError(excesses);
       await ledger.writeEnd();
       await ledger.measureAnew();

@@ -7,6 +7,7 @@ import { deleteKey, makeKey, withKey } from '../support/api-keys.ts';
 import { placesNaming } from '../support/database-truth.ts';
 import { anInvitation } from '../support/invitations.ts';
 import { aMember } from '../support/members.ts';
+import { postIndex } from '../support/structure.ts';
 import {
   expectStatus,
   type SignedUp,
@@ -82,6 +83,8 @@ async function aStranger(): Promise<Stranger> {
     201,
   );
   const apiKey = await makeKey(service, headers, ['org:read']);
+  const indexBody = { fields: [{ field: 'theirs' }] };
+  const index = expectStatus(await postIndex(service, signedUp, indexBody), 201).json();
   const sessions = await service.app.inject({ url: '/admin/sessions', headers });
   const invitation = await anInvitation(service, signedUp);
   return {
@@ -90,6 +93,7 @@ async function aStranger(): Promise<Stranger> {
       '/org/members/': member.id,
       '/org/invitations/': invitation.id,
       '/org/roles/': role.name,
+      '/org/indexes/': index.name,
       '/org/api-keys/': apiKey.id,
       '/admin/sessions/': sessions.json().data[0].id,
     },
