@@ -40,12 +40,13 @@ const ANYWHERE = [
   'rate-limits',
   'readme',
   'reset-races',
+  'schema-violations',
   'session-eras',
   'token-attacks',
   'two-invitations',
 ];
 /** They start a MongoDB of their own, whatever the project's is. */
-const WITH_THEIR_OWN = ['embedded-mongod', 'start', 'stop'];
+const WITH_THEIR_OWN = ['embedded-mongod', 'index-builds', 'start', 'stop'];
 
 export default defineConfig({
   test: {

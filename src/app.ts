@@ -20,6 +20,7 @@ import { addTextSafety } from './http/text-safety.ts';
 import { transportErrors } from './http/transport-errors.ts';
 import { addValidation } from './http/validation.ts';
 import { addIdempotency } from './idempotency/idempotency-plugin.ts';
+import { indexRoutes } from './indexes/index-routes.ts';
 import { invitationRoutes, publicInvitationRoutes } from './invitations/invitation-routes.ts';
 import { jwksRoutes } from './keys/jwks-routes.ts';
 import { linkPageRoutes } from './link-pages/link-page-routes.ts';
@@ -30,10 +31,12 @@ import {
   publicOrganizationRoutes,
 } from './organizations/organization-routes.ts';
 import { addLimitReports, addRateLimits } from './rate-limits/rate-limit-plugin.ts';
+import { recordSchemaRoutes } from './record-schema/record-schema-routes.ts';
 import { recordRoutes } from './records/record-routes.ts';
 import { roleRoutes } from './roles/role-routes.ts';
 import type { Services } from './services.ts';
 import { sessionRoutes } from './sessions/session-routes.ts';
+import { usageRoutes } from './usage/usage-routes.ts';
 
 /** How the application is set up, beyond its services. */
 export interface AppOptions {
@@ -117,6 +120,9 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     await scope.register(invitationRoutes, { services });
     await scope.register(roleRoutes, { services });
     await scope.register(apiKeyRoutes, { services });
+    await scope.register(recordSchemaRoutes, { services });
+    await scope.register(indexRoutes, { services });
+    await scope.register(usageRoutes, { services });
     await scope.register(adminRoutes, { services });
     await scope.register(sessionRoutes, { services });
     await scope.register(mfaRoutes, { services });

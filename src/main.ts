@@ -92,6 +92,8 @@ async function serve(
     masterDatabase: config.database.masterDb,
     tenantDatabase: config.database.tenantDb,
     maxCollections,
+    maxIndexes: config.organizations.maxIndexes,
+    defaultQuota: config.organizations.quota,
     jwtSecret,
     jwtPreviousSecrets: secrets.jwtPreviousSecrets,
     signingKeys: secrets.signingKeys,

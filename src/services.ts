@@ -40,10 +40,10 @@ export function createServices(
   const credentials = createCredentials(foundation, stores);
   const lifecycle = createLifecycle(foundation, stores);
   const sessions = createSessions(foundation, stores, { ...credentials, accessCaches });
+  const records = createRecords(foundation, stores, accessCaches);
   const organizations = createOrganizations(foundation, stores, {
-    ...{ ...credentials, ...lifecycle, ...sessions, accounts: lifecycle.accounts },
+    ...{ ...credentials, ...lifecycle, ...sessions, ...records, accounts: lifecycle.accounts },
   });
-  const records = createRecords(foundation, stores);
   const changeFeeds = createChangeFeeds(foundation, stores, records);
   const readiness = new Readiness({ client });
   const { keys, ids } = foundation;

@@ -6,6 +6,7 @@ import type { KeyAccess } from '../api-keys/api-key-access.ts';
 import { API_KEYS } from '../api-keys/api-key-store.ts';
 import { MasterChanges } from '../database/master-changes.ts';
 import { MEMBERSHIPS } from '../members/membership-store.ts';
+import type { QuotaDocument } from '../registry/organization-document.ts';
 import { ORGANIZATIONS } from '../registry/registry-store.ts';
 import { ROLES } from '../roles/role-store.ts';
 import { SESSIONS } from '../sessions/session-store.ts';
@@ -30,7 +31,8 @@ export function createAccessCaches({ master, clock, logger }: Foundation) {
   };
   const sessionAccess = new AccessCache<SessionAccess>({ clock, horizon });
   const keyAccess = new AccessCache<KeyAccess>({ clock, horizon });
-  const caches = [sessionAccess, keyAccess];
+  const quotas = new AccessCache<QuotaDocument>({ clock, horizon });
+  const caches = [sessionAccess, keyAccess, quotas];
   const changed: AccessChanged = (...ids) => {
     for (const cache of caches) cache.invalidate(ids);
   };
@@ -43,5 +45,5 @@ export function createAccessCaches({ master, clock, logger }: Foundation) {
       for (const cache of caches) cache.clear();
     },
   });
-  return { sessionAccess, keyAccess, changed, changes };
+  return { sessionAccess, keyAccess, quotas, changed, changes };
 }

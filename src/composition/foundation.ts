@@ -14,12 +14,19 @@ import { noMailer } from '../mail/create-mailer.ts';
 import type { Mailer } from '../mail/mailer.ts';
 import { randomTokens, type TokenSource } from '../one-time-tokens/one-time-tokens.ts';
 import { type FaultInjector, noFaults } from '../tenants/lifecycle/fault-points.ts';
+import type { Quota } from '../usage/quota-service.ts';
 
 /** What the services are built from. */
 export interface ServiceSettings {
   masterDatabase: string;
   tenantDatabase: string;
   maxCollections: number;
+  /** For each organization, the one on `_id` included; by default 16. */
+  maxIndexes?: number;
+  /** How long a request waits for an index to be built; by default 10 s. */
+  indexBuildWaitMs?: number;
+  /** What organizations may use for which operators have set nothing; by default as much as they like. */
+  defaultQuota?: Quota;
   jwtSecret: string;
   /** Secrets that `jwtSecret` has replaced: what was made with them stays good. */
   jwtPreviousSecrets?: readonly string[];

@@ -1,6 +1,8 @@
 import { isIP } from 'node:net';
 import { isAbsolute, join } from 'node:path';
 import type { TrustedProxies } from '../http/proxies.ts';
+import { MAX_INDEXES } from '../indexes/index-service.ts';
+import type { Quota } from '../usage/quota-service.ts';
 import { ConfigError } from './config-error.ts';
 import { type FileReader, noFiles, readJwtSettings } from './jwt-settings.ts';
 import { type MailConfig, readMail } from './mail-settings.ts';
@@ -17,6 +19,10 @@ export const SETTINGS = [
   'MASTER_DB',
   'TENANT_DB',
   'MAX_COLLECTIONS',
+  'MAX_INDEXES_PER_ORGANIZATION',
+  'QUOTA_MAX_RECORDS',
+  'QUOTA_MAX_BYTES',
+  'QUOTA_MAX_MEMBERS',
   'JWT_SECRET',
   'JWT_PREVIOUS_SECRETS',
   'JWT_PRIVATE_KEYS',
@@ -61,6 +67,12 @@ export interface Config {
     readonly masterDb: string;
     readonly tenantDb: string;
     readonly maxCollections: number;
+  };
+  readonly organizations: {
+    /** For each, the one on `_id` included. */
+    readonly maxIndexes: number;
+    /** For each, unless operators have set another. */
+    readonly quota: Quota;
   };
   readonly tokens: {
     readonly accessTtlSeconds: number;
@@ -136,6 +148,7 @@ export function parseConfig(
     environment: runEnvironment,
     server,
     database,
+    organizations: readOrganizations(reader),
     tokens: { ...readLifetimes(reader), issuer: jwt.issuer, audience: jwt.audience },
     passwords: {
       bcryptCost: reader.integer('BCRYPT_COST', {
@@ -183,6 +196,24 @@ function readDatabase(reader: SettingReader): { database: Config['database']; mo
     return { database: { ...database, address: reading.address }, mongoUrl };
   reader.fault('MONGO_URL', reading.fault);
   return { database };
+}
+
+function readOrganizations(reader: SettingReader): Config['organizations'] {
+  const quota = (name: string, min: number) =>
+    reader.text(name) === undefined
+      ? null
+      : reader.integer(name, { min, max: 999_999_999_999_999, fallback: min });
+  return {
+    maxIndexes: reader.integer('MAX_INDEXES_PER_ORGANIZATION', {
+      ...{ min: 1, max: 64, fallback: MAX_INDEXES },
+    }),
+    quota: {
+      max_records: quota('QUOTA_MAX_RECORDS', 0),
+      max_bytes: quota('QUOTA_MAX_BYTES', 0),
+      // Whoever signs up is one.
+      max_members: quota('QUOTA_MAX_MEMBERS', 1),
+    },
+  };
 }
 
 function readRateLimits(reader: SettingReader, warnings: string[]): boolean {

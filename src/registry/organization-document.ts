@@ -75,6 +75,13 @@ export interface DeleteOperation extends OperationFields {
 /** The lifecycle step an organization is in. Its presence marks work to finish; see `tenants/recovery.ts`. */
 export type OperationDocument = CreateOperation | UpdateOperation | DeleteOperation;
 
+/** What an organization may use. A field that is absent stands for the service's default, null for no limit. */
+export interface QuotaDocument {
+  max_records?: number | null;
+  max_bytes?: number | null;
+  max_members?: number | null;
+}
+
 type IdentityField = 'organization_name' | 'name_key' | 'slug' | 'skeleton' | 'collection_name';
 
 /** An organization in the master database: the registry's one document about a tenant. */
@@ -97,6 +104,8 @@ export interface OrganizationDocument {
   held: { slugs: string[]; skeletons: string[]; external_ids: string[] };
   external_id?: string;
   metadata: Document;
+  /** Set by operators. */
+  quota?: QuotaDocument;
   /** Counts committed changes; a change begins only on the version it was decided on. */
   version: number;
   /** The operation committed last: how a caller whose answer got lost learns that its commit happened. */

@@ -8,6 +8,7 @@ import { type OrganizationChange, unchanged } from './organization-change.ts';
 import {
   type OrganizationDocument,
   type OrganizationState,
+  type QuotaDocument,
   SERVING_STATES,
 } from './organization-document.ts';
 
@@ -63,6 +64,22 @@ export class RegistryStore {
       this.#organizations.findOne({ _id: id }, { ...withinDeadline(), projection: { state: 1 } }),
     );
     return found?.state ?? null;
+  }
+
+  /** @returns what operators have set for the organization, or null when there is none of that id */
+  async quotaOf(id: ObjectId): Promise<QuotaDocument | null> {
+    const found = await retryTransient(() =>
+      this.#organizations.findOne({ _id: id }, { ...withinDeadline(), projection: { quota: 1 } }),
+    );
+    return found && (found.quota ?? {});
+  }
+
+  /** Sets an organization's quota, whatever else is being done to it. @returns false when there is none of that id */
+  async setQuota(id: ObjectId, quota: QuotaDocument): Promise<boolean> {
+    const set = await retryTransient(() =>
+      this.#organizations.updateOne({ _id: id }, { $set: { quota } }, withinDeadline()),
+    );
+    return set.matchedCount === 1;
   }
 
   /** Whether an organization is still as it was seen, with no operation under way. */

@@ -77,7 +77,8 @@ export async function runFenced(
   try {
     const reply = await send(db, fenced, options);
     const miss = (reply.writeErrors as Document[] | undefined)?.find(isMiss);
-    if (miss !== undefined) throw new FenceMissError(miss.actualCollection ?? null, miss.index);
+    if (miss !== undefined)
+      throw new FenceMissError(miss.actualCollection ?? null, Number(miss.index));
     return reply;
   } catch (error) {
     // Read as the documents are, it would be no number that anything could be compared with.
@@ -105,5 +106,6 @@ export function fenceMiss(error: unknown): FenceMissError | undefined {
 }
 
 function isMiss(reply: Document): boolean {
+  // Where documents are read with exact types, so are codes.
   return Number(reply.code) === COLLECTION_UUID_MISMATCH;
 }
