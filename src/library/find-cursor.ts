@@ -4,7 +4,7 @@ import { CursorLostError, type FencedCommands } from '../tenants/fenced-commands
 import { sortOf } from './driver-forms.ts';
 import { RecordCursor } from './record-cursor.ts';
 
-/** What the server may take for each batch of a query or for a write, unless `maxTimeMS` says otherwise. */
+/** What the server may take for a query with all its batches or for a write, unless `maxTimeMS` says otherwise. */
 export const DEFAULT_TIME_LIMIT_MS = 60_000;
 
 /** The options of a query that are honoured. */

@@ -1,6 +1,9 @@
 import { type Document, MongoCursorExhaustedError, MongoCursorInUseError } from 'mongodb';
 import { CursorLostError } from '../tenants/fenced-commands.ts';
 
+/** How often a query is begun anew after the database was away in the middle of it. */
+const MAX_LOSSES = 5;
+
 /**
  * The documents of a query or an aggregation, asked for batch by batch, as the driver's cursors give them.
  *
@@ -11,6 +14,7 @@ export abstract class RecordCursor<T> implements AsyncIterable<T>, AsyncDisposab
   #batches: AsyncGenerator<Document[], void> | undefined;
   readonly #buffer: Document[] = [];
   #handedOut = false;
+  #losses = 0;
   #closed = false;
   /** Closed after its last document, not before. */
   #exhausted = false;
@@ -118,7 +122,8 @@ export abstract class RecordCursor<T> implements AsyncIterable<T>, AsyncDisposab
       try {
         return await (this.#batches ?? batches).next();
       } catch (error) {
-        if (!(error instanceof CursorLostError) || this.#handedOut) throw error;
+        if (!(error instanceof CursorLostError) || this.#handedOut || this.#isInVain(error))
+          throw error;
         this.#batches = this.open();
       }
     }
@@ -140,8 +145,14 @@ export abstract class RecordCursor<T> implements AsyncIterable<T>, AsyncDisposab
         for await (const batch of this.#batches) for (const one of batch) all.push(one);
         return all;
       } catch (error) {
-        if (!(error instanceof CursorLostError)) throw error;
+        if (!(error instanceof CursorLostError) || this.#isInVain(error)) throw error;
       }
     }
+  }
+
+  /** Whether it has been begun anew often enough: the first batch comes, and then never another. */
+  #isInVain({ isAway }: CursorLostError): boolean {
+    if (isAway) this.#losses += 1;
+    return this.#losses > MAX_LOSSES;
   }
 }

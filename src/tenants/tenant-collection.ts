@@ -15,6 +15,9 @@ const DUPLICATE_KEY = 11000;
 /** A rename or drop ends what is under way on the collection. */
 const QUERY_PLAN_KILLED = 175;
 
+/** How often a query is begun anew after the database was away in the middle of it. */
+const MAX_LOSSES = 5;
+
 /** How a query is narrowed down. */
 export interface FindOptions {
   sort?: Document;
@@ -193,6 +196,8 @@ export class TenantCollection {
         return;
       } catch (error) {
         if (!(error instanceof CursorLostError)) throw error;
+        // Without a step forward it would go round for as long as the database is away.
+        if (error.isAway && position === from) throw error;
       }
     }
   }
@@ -353,7 +358,7 @@ export class TenantCollection {
     timeLimitMs: number | undefined,
   ): Promise<Document[]> {
     const limits = timeLimitMs === undefined ? {} : { timeLimitMs };
-    for (;;) {
+    for (let losses = 0; ; ) {
       try {
         const found: Document[] = [];
         for await (const batch of this.commands.batches(build, limits)) found.push(...batch);
@@ -361,6 +366,8 @@ export class TenantCollection {
       } catch (error) {
         // To the last document or not at all: begun anew, it is one consistent answer again.
         if (!(error instanceof CursorLostError)) throw error;
+        losses += error.isAway ? 1 : 0;
+        if (losses > MAX_LOSSES) throw error;
       }
     }
   }
