@@ -8,7 +8,7 @@ import { type OrganizationState, SERVING_STATES } from '../registry/organization
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { builtInPermissions, type Permission } from '../roles/permissions.ts';
 import type { RoleStore } from '../roles/role-store.ts';
-import type { AccessTokens } from '../sessions/access-tokens.ts';
+import type { AccessTokenClaims } from '../sessions/access-tokens.ts';
 import { InvalidTokenError, OrganizationSuspendedError } from '../sessions/session-errors.ts';
 import { endOf, isOfEra, type SessionStore } from '../sessions/session-store.ts';
 import type { AccessCache, Lookup } from './access-cache.ts';
@@ -29,8 +29,17 @@ export interface SessionAccess {
   expiresAt: Date;
 }
 
+/** Which session a token names. */
+export type SessionClaims = Pick<AccessTokenClaims, 'sid' | 'admin_id' | 'org_id'>;
+
+/** What tells a good access token from any other text. */
+export interface TokenVerifier {
+  /** @throws InvalidTokenError, TokenExpiredError */
+  verify(token: string): AccessTokenClaims | Promise<AccessTokenClaims>;
+}
+
 interface AccessServiceDeps {
-  accessTokens: AccessTokens;
+  accessTokens: TokenVerifier;
   sessions: SessionStore;
   admins: AdminStore;
   memberships: MembershipStore;
@@ -56,9 +65,18 @@ export class AccessService {
 
   /** @throws InvalidTokenError, TokenExpiredError, OrganizationSuspendedError */
   async authenticate(token: string, freshness: Freshness): Promise<Caller> {
-    const { accessTokens, sessionAccess, clock, lastUse, apiKeys } = this.#deps;
+    const { accessTokens, apiKeys } = this.#deps;
     if (isApiKey(token)) return apiKeys.authenticate(token, freshness);
-    const claims = accessTokens.verify(token);
+    return this.authenticateSession(await accessTokens.verify(token), freshness);
+  }
+
+  /**
+   * As {@link authenticate}, for a token that has been verified.
+   *
+   * @throws InvalidTokenError, OrganizationSuspendedError
+   */
+  async authenticateSession(claims: SessionClaims, freshness: Freshness): Promise<MemberCaller> {
+    const { sessionAccess, clock, lastUse } = this.#deps;
     const load = () => this.#lookUp(claims.sid, claims.admin_id, claims.org_id);
     const access =
       freshness === 'recent'

@@ -22,7 +22,11 @@ const UNIMPORTANT_FIELDS = [
   'known_networks',
 ];
 /** What this instance remembers of who may do what, and how it learns that something has changed. */
-export function createAccessCaches({ master, clock, logger }: Foundation) {
+export function createAccessCaches({
+  master,
+  clock,
+  logger,
+}: Pick<Foundation, 'master' | 'clock' | 'logger'>) {
   // Read when an answer is looked for, which is after everything here has been made.
   const horizon = {
     get seenUntilMs(): number {

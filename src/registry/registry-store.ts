@@ -104,6 +104,20 @@ export class RegistryStore {
     );
   }
 
+  /** As {@link findByName}, by the product's own id for it. */
+  findByExternalId(externalId: string): Promise<OrganizationDocument | null> {
+    return retryTransient(() =>
+      this.#organizations.findOne(
+        {
+          'held.external_ids': externalId,
+          external_id: externalId,
+          state: { $in: VISIBLE_STATES },
+        },
+        withinDeadline(),
+      ),
+    );
+  }
+
   /** Tells early that a name is taken. The unique indexes decide in the end. @throws the conflicts of names */
   async assertNameFree(name: OrganizationName): Promise<void> {
     const conflict = await this.#names.find(name);

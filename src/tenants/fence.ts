@@ -16,22 +16,34 @@ const COLLECTION_UUID_MISMATCH = 361;
 
 /**
  * The collection that was meant is not at the name that was used. Nothing was created, and nothing read or written but for
- * the first {@link done} documents of an ordered insert: a rename may come in between.
+ * what {@link reply} tells of: a rename may come in the middle of a write.
  *
  * @see https://www.mongodb.com/docs/manual/reference/command/insert/ (collectionUUID)
  */
 export class FenceMissError extends Error {
   /** Where the collection is now, or null when it no longer exists. */
   readonly actual: string | null;
-  /** How many documents of an ordered insert were stored before the miss. */
+  /** How many statements of an ordered write were carried out before the miss. */
   readonly done: number;
+  /** What the server answered to a write: what it did before the miss, and the {@link missedIn statements} that missed. */
+  readonly reply: Document | undefined;
 
-  constructor(actual: string | null, done = 0) {
+  constructor(actual: string | null, done = 0, reply?: Document) {
     super(actual === null ? 'the collection was dropped' : `the collection is now ${actual}`);
     this.name = 'FenceMissError';
     this.actual = actual;
     this.done = done;
+    this.reply = reply;
   }
+}
+
+/** The indexes of the statements of a write that missed. */
+export function missedIn(reply: Document): Set<number> {
+  return new Set(
+    errorsIn(reply)
+      .filter(isMiss)
+      .map(({ index }) => Number(index)),
+  );
 }
 
 /** How a fenced command is run. */
@@ -76,15 +88,12 @@ export async function runFenced(
   };
   try {
     const reply = await send(db, fenced, options);
-    const miss = (reply.writeErrors as Document[] | undefined)?.find(isMiss);
+    const miss = errorsIn(reply).find(isMiss);
     if (miss !== undefined)
-      throw new FenceMissError(miss.actualCollection ?? null, Number(miss.index));
+      throw new FenceMissError(miss.actualCollection ?? null, Number(miss.index), reply);
     return reply;
   } catch (error) {
-    // Read as the documents are, it would be no number that anything could be compared with.
-    if (error instanceof MongoServerError && typeof error.code === 'object')
-      error.code = Number(error.code);
-    throw fenceMiss(error) ?? error;
+    throw fenceMiss(error) ?? withPlainCode(error);
   }
 }
 
@@ -103,6 +112,17 @@ function send(db: Db, command: Document, options: FencedOptions): Promise<Docume
 export function fenceMiss(error: unknown): FenceMissError | undefined {
   if (!(error instanceof MongoServerError) || !isMiss(error.errorResponse)) return undefined;
   return new FenceMissError(error.errorResponse.actualCollection ?? null);
+}
+
+/** Where documents are read with exact types, an error's code is an `Int32` as well: no comparison would ever hold. */
+export function withPlainCode(error: unknown): unknown {
+  if (error instanceof MongoServerError && error.code !== undefined)
+    error.code = Number(error.code);
+  return error;
+}
+
+function errorsIn(reply: Document): Document[] {
+  return (reply.writeErrors ?? []) as Document[];
 }
 
 function isMiss(reply: Document): boolean {

@@ -12,6 +12,7 @@ import { hangMidwayDrill } from './database/hang-midway-drill.ts';
 import { primaryHungDrill } from './database/primary-hung-drill.ts';
 import { stepDownDrill } from './database/step-down-drill.ts';
 import { weakWriteConcernDrill } from './database/weak-write-concern-drill.ts';
+import { isolation } from './isolation/isolation-drill.ts';
 import type { Drill } from './support/drill.ts';
 import { TOPOLOGIES } from './support/drill-mongod.ts';
 
@@ -36,7 +37,9 @@ export const DRILLS: readonly Drill[] = [
   ...mostlyOn('standalone', pausedAlone),
   ...mostlyOn('one-node replica set', racingInstances),
   ...mostlyOn('standalone', staleReference),
+  ...mostlyOn('one-node replica set', isolation),
   racingInstances('one-node replica set', 'unfenced'),
+  isolation('one-node replica set', 'unfenced'),
   staleReference('standalone', 'unfenced'),
   failOverDrill,
   stepDownDrill,
