@@ -37,7 +37,6 @@ export async function addOpenApi(app: FastifyInstance): Promise<void> {
         { name: 'Admins', description: 'Signing in, and your own account' },
         { name: 'Sessions', description: 'Where you are signed in' },
         { name: 'Keys', description: 'For back ends that verify access tokens by themselves' },
-        { name: 'Records', description: "The organization's own data" },
         { name: 'Health', description: 'For load balancers and orchestrators' },
       ],
       components: {

@@ -53,9 +53,9 @@ export class FeedReader implements Disposable {
     // As browsers do, it would keep the connection.
     const agent = new Agent({ keepAlive: true });
     const request = get(url, { headers: { ...accept, ...auth, ...headers }, agent });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
     // A reader that goes away, and a service that cuts it off.
     request.on('error', () => {});
-    const [response] = (await once(request, 'response')) as [IncomingMessage];
     return new FeedReader(request, response);
   }
 
