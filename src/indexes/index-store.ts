@@ -2,6 +2,7 @@ import { type Document, MongoServerError, type ObjectId } from 'mongodb';
 import type { AppError } from '../errors.ts';
 import { OrganizationBusyError } from '../registry/registry-errors.ts';
 import type { TenantDirectory } from '../tenants/tenant-directory.ts';
+import { despiteDrops } from './despite-drops.ts';
 import { type IndexDefinition, ORDERS } from './index-definition.ts';
 import {
   DuplicateValuesError,
@@ -55,11 +56,13 @@ export class IndexStore {
     // The fields as a list: an object would put names that are numbers first.
     const fields = { fields: { $objectToArray: '$key' } };
     const [found, [stats]] = await Promise.all([
-      collection.aggregate([{ $indexStats: {} }, { $addFields: fields }]),
-      collection.aggregate([
-        { $collStats: { storageStats: {} } },
-        { $replaceWith: { sizes: { $objectToArray: '$storageStats.indexSizes' } } },
-      ]),
+      despiteDrops(() => collection.aggregate([{ $indexStats: {} }, { $addFields: fields }])),
+      despiteDrops(() =>
+        collection.aggregate([
+          { $collStats: { storageStats: {} } },
+          { $replaceWith: { sizes: { $objectToArray: '$storageStats.indexSizes' } } },
+        ]),
+      ),
     ]);
     const sizes = new Map<string, number>(
       ((stats?.sizes ?? []) as Document[]).map(({ k, v }) => [k, Number(v)]),
