@@ -1,4 +1,11 @@
-import { type Document, type MongoClient, MongoServerError, ObjectId } from 'mongodb';
+import {
+  BSON,
+  type BSONSerializeOptions,
+  type Document,
+  type MongoClient,
+  MongoServerError,
+  ObjectId,
+} from 'mongodb';
 import type { CollectionReference } from '../registry/organization-document.ts';
 import { idAfter } from './bson-order.ts';
 import { missedIn } from './fence.ts';
@@ -17,6 +24,8 @@ const QUERY_PLAN_KILLED = 175;
 
 /** How often a query is begun anew after the database was away in the middle of it. */
 const MAX_LOSSES = 5;
+/** An `_id` is compared with others, so no type may be lost. */
+const EXACT_ID = { promoteValues: false, promoteBuffers: false, bsonRegExp: true } as const;
 
 /** How a query is narrowed down. */
 export interface FindOptions {
@@ -26,6 +35,15 @@ export interface FindOptions {
   skip?: number;
   /** What the server may take for all of it. */
   timeLimitMs?: number;
+}
+
+/** How all that match are read. */
+export interface ScanOptions {
+  projection?: Document;
+  /** The number of documents in one batch at most; MongoDB ends a batch at 16 MiB. */
+  batchSize?: number;
+  /** An `_id`: what sorts up to it is left out. */
+  after?: unknown;
 }
 
 /** One statement of an update: `u` is a replacement, an update document or a pipeline. */
@@ -165,18 +183,36 @@ export class TenantCollection {
    * Reads all that match, in the order of `_id`, however much it is and however long that takes: goes on where it was after a
    * rename or a fail-over. Each document is as it is when it is read.
    *
-   * @param options - `batchSize` is the number of documents in one batch at most; MongoDB ends a batch at 16 MiB
    * @yields batches, never empty
    */
-  async *scan(
+  scan(filter: Document, options: ScanOptions): AsyncGenerator<Document[], void> {
+    return this.#scan(filter, options, {}, (document) => document._id);
+  }
+
+  /**
+   * As {@link scan}, without a look into the documents: each comes as the bytes of its BSON, which are the caller's until it
+   * asks for the next batch.
+   */
+  scanBytes(filter: Document, options: ScanOptions): AsyncGenerator<Uint8Array[], void> {
+    const bson: object = { fieldsAsRaw: { firstBatch: true, nextBatch: true } };
+    const idOf = (bytes: Document) => BSON.deserialize(bytes as Uint8Array, EXACT_ID)._id;
+    // The driver gives what is asked for as it is in place of documents.
+    return this.#scan(filter, options, { bson }, idOf) as AsyncGenerator<Uint8Array[], void>;
+  }
+
+  async *#scan(
     filter: Document,
-    {
-      projection,
-      batchSize,
-      after,
-    }: { projection?: Document; batchSize?: number; after?: unknown },
+    { projection, batchSize, after }: ScanOptions,
+    reading: { bson?: BSONSerializeOptions },
+    idOf: (document: Document) => unknown,
   ): AsyncGenerator<Document[], void> {
-    let position = after === undefined ? undefined : { id: after };
+    const options = {
+      ...reading,
+      // A filter that few documents match may take long to fill a batch.
+      timeLimitMs: Infinity,
+      ...(batchSize && { batchSize }),
+    };
+    let position: { id: unknown } | undefined = after === undefined ? undefined : { id: after };
     for (;;) {
       const from = position;
       const query = from === undefined ? filter : { $and: [filter, idAfter(from.id)] };
@@ -186,12 +222,12 @@ export class TenantCollection {
         ...(batchSize && { batchSize }),
       });
       try {
-        // A filter that few documents match may take long to fill a batch.
-        const options = { timeLimitMs: Infinity, ...(batchSize && { batchSize }) };
         for await (const batch of this.commands.batches(build, options)) {
-          if (batch.length === 0) continue;
+          const last = batch.at(-1);
+          if (last === undefined) continue;
+          const id = idOf(last);
           yield batch;
-          position = { id: batch.at(-1)?._id };
+          position = { id };
         }
         return;
       } catch (error) {
