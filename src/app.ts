@@ -37,6 +37,8 @@ import { roleRoutes } from './roles/role-routes.ts';
 import type { Services } from './services.ts';
 import { sessionRoutes } from './sessions/session-routes.ts';
 import { usageRoutes } from './usage/usage-routes.ts';
+import { exportRoutes } from './transfers/export-routes.ts';
+import { importRoutes } from './transfers/import-routes.ts';
 
 /** How the application is set up, beyond its services. */
 export interface AppOptions {
@@ -128,6 +130,8 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     await scope.register(mfaRoutes, { services });
     await scope.register(recordRoutes, { services });
     await scope.register(changeFeedRoutes, { services });
+    await scope.register(importRoutes, { services });
+    await scope.register(exportRoutes, { services });
   });
   await app.register(refusals);
   return app;

@@ -5,8 +5,12 @@ import {
   type MongoClient,
   MongoServerError,
   ObjectId,
+  type UUID,
 } from 'mongodb';
+import { retryTransient } from '../database/database-errors.ts';
+import { withinDeadline } from '../database/deadline.ts';
 import type { CollectionReference } from '../registry/organization-document.ts';
+import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import { idAfter } from './bson-order.ts';
 import { missedIn } from './fence.ts';
 import {
@@ -24,8 +28,8 @@ const QUERY_PLAN_KILLED = 175;
 
 /** How often a query is begun anew after the database was away in the middle of it. */
 const MAX_LOSSES = 5;
-/** An `_id` is compared with others, so no type may be lost. */
-const EXACT_ID = { promoteValues: false, promoteBuffers: false, bsonRegExp: true } as const;
+/** For what is compared or written down, so that no type may be lost. */
+const EXACT = { promoteValues: false, promoteBuffers: false, bsonRegExp: true } as const;
 
 /** How a query is narrowed down. */
 export interface FindOptions {
@@ -44,6 +48,17 @@ export interface ScanOptions {
   batchSize?: number;
   /** An `_id`: what sorts up to it is left out. */
   after?: unknown;
+}
+
+/** What a collection is, beside its documents. */
+export interface CollectionDescription {
+  database: string;
+  name: string;
+  uuid: UUID;
+  /** As `create` takes them. */
+  options: Document;
+  /** As `createIndexes` takes them. */
+  indexes: Document[];
 }
 
 /** One statement of an update: `u` is a replacement, an update document or a pipeline. */
@@ -173,6 +188,27 @@ export class TenantCollection {
     );
   }
 
+  /**
+   * @returns the name that the collection has now, its options and its indexes, as `mongodump` writes them down
+   * @throws OrganizationNotFoundError, DatabaseUnavailableError
+   */
+  async describe(): Promise<CollectionDescription> {
+    const { client, reference } = this.commands;
+    const { database, uuid } = reference;
+    const command = { listCollections: 1, filter: { 'info.uuid': uuid }, cursor: {} };
+    const reply = await retryTransient(() =>
+      client.db(database).command(command, { ...EXACT, ...withinDeadline() }),
+    );
+    const [found] = reply.cursor.firstBatch as Document[];
+    if (found === undefined) throw new OrganizationNotFoundError();
+    const indexes = await this.aggregate([
+      { $indexStats: {} },
+      { $sort: { name: 1 } },
+      { $replaceWith: '$spec' },
+    ]);
+    return { database, name: String(found.name), uuid, options: found.options ?? {}, indexes };
+  }
+
   /** @returns how many documents match; @throws OrganizationNotFoundError, DatabaseUnavailableError */
   async count(filter: Document = {}, options: { timeLimitMs?: number } = {}): Promise<number> {
     const [found] = await this.aggregate([{ $match: filter }, { $count: 'n' }], options);
@@ -195,7 +231,7 @@ export class TenantCollection {
    */
   scanBytes(filter: Document, options: ScanOptions): AsyncGenerator<Uint8Array[], void> {
     const bson: object = { fieldsAsRaw: { firstBatch: true, nextBatch: true } };
-    const idOf = (bytes: Document) => BSON.deserialize(bytes as Uint8Array, EXACT_ID)._id;
+    const idOf = (bytes: Document) => BSON.deserialize(bytes as Uint8Array, EXACT)._id;
     // The driver gives what is asked for as it is in place of documents.
     return this.#scan(filter, options, { bson }, idOf) as AsyncGenerator<Uint8Array[], void>;
   }
