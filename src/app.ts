@@ -72,6 +72,8 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     ...(trustProxy !== undefined && { trustProxy: trusted(trustProxy) }),
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    // Where it is longer than the other, Node (24) gives bodies the longer of the two.
+    http: { headersTimeout: REQUEST_TIMEOUT_MS },
     forceCloseConnections: 'idle',
   }).withTypeProvider<TypeBoxTypeProvider>();
 

@@ -1,5 +1,6 @@
-import { BSON, Decimal128, Double, Int32, Long, ObjectId } from 'mongodb';
+import { Decimal128, Double, Int32 } from 'mongodb';
 import { bsonOf, InvalidExtendedJsonError, parseExactJson } from '../records/extended-json.ts';
+import { BSON_TYPE, type Element } from './bson-reader.ts';
 
 /** How the types of cells are found: each by what it looks like, all texts, or by what the header says of their column. */
 export type CellTyping = 'auto' | 'text' | 'header';
@@ -25,6 +26,9 @@ export const CELL_TYPES: Readonly<Record<string, ReadCell>> = {
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?(e[+-]\d+)?$/;
 /** More digits than a double holds. */
 const MAX_DIGITS = 17;
+/** The years that RFC 3339 can write. */
+const MIN_ISO_MS = -62_167_219_200_000;
+const MAX_ISO_MS = 253_402_300_800_000;
 
 /**
  * What a cell looks like: a number, `true` or `false`, a date and time with its offset, an array or object as Extended JSON;
@@ -72,20 +76,39 @@ function typed(name: string, text: string): unknown {
   }
 }
 
-/** The text of a cell with this value: for people and spreadsheets, and such that {@link looksLike} reads most of it back. */
-export function scalarText(value: unknown): string | undefined {
-  if (typeof value === 'string') return value;
-  if (value === null || value === undefined) return '';
-  if (typeof value === 'boolean') return String(value);
-  if (value instanceof ObjectId) return value.toHexString();
-  if (value instanceof Date) return isoText(value);
-  if (value instanceof Int32 || value instanceof Double || value instanceof Long)
-    return String(value);
-  if (value instanceof Decimal128) return value.toString();
-  return value instanceof BSON.BSONSymbol ? value.toString() : undefined;
+/**
+ * The text of a cell with this value: for people and spreadsheets, and such that {@link looksLike} reads most of it back.
+ *
+ * @returns undefined of types that have no text of their own
+ */
+export function scalarText(bytes: Buffer, { type, value, end }: Element): string | undefined {
+  switch (type) {
+    case BSON_TYPE.string:
+    case BSON_TYPE.symbol:
+      return bytes.toString('utf8', value + 4, end - 1);
+    case BSON_TYPE.int:
+      return String(bytes.readInt32LE(value));
+    case BSON_TYPE.double:
+      return String(bytes.readDoubleLE(value));
+    case BSON_TYPE.long:
+      return String(bytes.readBigInt64LE(value));
+    case BSON_TYPE.decimal:
+      return new Decimal128(bytes.subarray(value, end)).toString();
+    case BSON_TYPE.boolean:
+      return bytes[value] === 0 ? 'false' : 'true';
+    case BSON_TYPE.objectId:
+      return bytes.toString('hex', value, end);
+    case BSON_TYPE.date:
+      return isoText(Number(bytes.readBigInt64LE(value)));
+    case BSON_TYPE.null:
+    case BSON_TYPE.undefined:
+      return '';
+    default:
+      return undefined;
+  }
 }
 
-function isoText(date: Date): string | undefined {
-  const year = date.getUTCFullYear();
-  return year >= 0 && year <= 9_999 ? date.toISOString() : undefined;
+function isoText(milliseconds: number): string | undefined {
+  const inRange = milliseconds >= MIN_ISO_MS && milliseconds < MAX_ISO_MS;
+  return inRange ? new Date(milliseconds).toISOString() : undefined;
 }

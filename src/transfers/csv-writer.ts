@@ -1,7 +1,7 @@
 import { BSON } from 'mongodb';
 import { EXACT_TYPES } from '../records/extended-json.ts';
 import { recordIdText } from '../records/record-id.ts';
-import { bufferOf, type Element, elementsOf } from './bson-reader.ts';
+import { BSON_TYPE, bufferOf, type Element, elementsOf } from './bson-reader.ts';
 import { isNested } from './csv-columns.ts';
 import { escapeFormula, type FormulaMode } from './csv-formulas.ts';
 import { scalarText } from './csv-values.ts';
@@ -44,12 +44,12 @@ export class CsvWriter {
   }
 
   #cell(path: string, bytes: Buffer, element: Element): string {
-    const { type, name, value, end } = element;
-    const decoded = decodedOf(bytes, name, end, type);
-    if (path === '_id') return this.#safe(recordIdText(decoded));
-    const text = scalarText(decoded) ?? this.#json.text(bytes, type, value);
+    const { type, value } = element;
+    if (path === '_id' && type !== BSON_TYPE.objectId)
+      return this.#safe(recordIdText(decodedOf(bytes, element)));
+    const text = scalarText(bytes, element) ?? this.#json.text(bytes, type, value);
     // A negative number is no formula.
-    return typeof decoded === 'string' ? this.#safe(text) : text;
+    return type === BSON_TYPE.string || type === BSON_TYPE.symbol ? this.#safe(text) : text;
   }
 
   #safe(text: string): string {
@@ -57,7 +57,7 @@ export class CsvWriter {
   }
 }
 
-function decodedOf(bytes: Buffer, name: number, end: number, type: number): unknown {
+function decodedOf(bytes: Buffer, { type, name, end }: Element): unknown {
   const document = Buffer.allocUnsafe(4 + 1 + end - name + 1);
   document.writeInt32LE(document.length, 0);
   document[4] = type;

@@ -15,8 +15,6 @@ import { SpoolFile } from './spool-file.ts';
 
 /** Documents read at once; the server ends a batch at 16 MiB as well. */
 const BATCH = 1_000;
-/** What the server may spend on one export, all its batches together. A filter without an index takes long. */
-const TIME_LIMIT_MS = 24 * 60 * 60 * 1_000;
 /** A fail-over takes 10 to 12 s. */
 const PATIENCE_MS = 20_000;
 
@@ -172,7 +170,7 @@ async function batchesOf(
   { filter, fields, stillAllowed }: ExportOptions,
 ): Promise<Batches> {
   const options: ScanOptions = {
-    ...{ batchSize: BATCH, timeLimitMs: TIME_LIMIT_MS },
+    batchSize: BATCH,
     ...(fields && { projection: Object.fromEntries(fields.map((path) => [path, 1])) }),
   };
   const batches = new Batches(collection.scanBytes(filter, options), stillAllowed);
