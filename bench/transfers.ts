@@ -144,12 +144,28 @@ async function exporting(token: string, query: string): Promise<number> {
 }
 
 async function timed(what: string, work: () => Promise<number>): Promise<void> {
+  const before = await cpuSeconds();
   const startedAt = performance.now();
   const megabytes = (await work()) / MEGABYTE;
   const seconds = (performance.now() - startedAt) / 1_000;
+  const cpu = (await cpuSeconds()) - before;
   console.log(
-    `${what}: ${megabytes.toFixed(0)} MB in ${seconds.toFixed(1)} s, ${(megabytes / seconds).toFixed(0)} MB/s; ${await memory('')}`,
+    [
+      `${what}: ${megabytes.toFixed(0)} MB in ${seconds.toFixed(1)} s, ${(megabytes / seconds).toFixed(0)} MB/s`,
+      `${(megabytes / cpu).toFixed(0)} MB for each second of processor that the service took`,
+      await memory(''),
+    ].join('; '),
   );
+}
+
+/** What the service has taken of the processor: what counts where the machine has other work as well. */
+async function cpuSeconds(): Promise<number> {
+  const stat = await readFile(`/proc/${service.pid}/stat`, 'utf8');
+  const [user, system] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13);
+  return (Number(user) + Number(system)) / 100;
 }
 
 /** The resident set of the service: heap, buffers, code. */
