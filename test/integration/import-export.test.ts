@@ -11,6 +11,7 @@ import {
   ObjectId,
   Timestamp,
 } from 'mongodb';
+import { extract } from 'tar-stream';
 import { afterAll, describe, expect, test } from 'vitest';
 import { expectProblem, pathsOf } from '../support/api.ts';
 import {
@@ -341,6 +342,61 @@ describe('CSV', () => {
     const some = await exporting(service, acme, { format: 'csv', fields: 'f1,f999' });
     expect(some.body).toBe('f1,f999\r\n1,999\r\n');
   });
+});
+
+describe('mongodump', () => {
+  test('a tar with the collection as mongodump would have written it', async () => {
+    const acme = await signUpAndIn(service, { organization_name: `Müller ${Date.now()}` });
+    await collectionOf(acme).insertMany([
+      EVERY_TYPE,
+      { _id: 2 as never, email: 'ada@acme.example' },
+    ]);
+    const partialFilterExpression = { email: { $exists: true } };
+    await collectionOf(acme).createIndex({ email: 1 }, { unique: true, partialFilterExpression });
+    const rules = { n: { $not: { $type: 'string' } } };
+    const { validator } = (await optionsOf(acme)) as { validator: Document };
+    const collMod = acme.organization.collection_name;
+    await service.db.command({ collMod, validator: { ...validator, ...rules } });
+    const out = expectStatus(await exporting(service, acme, { format: 'mongodump' }), 200);
+    expect(out.headers['content-disposition']).toMatch(
+      /^attachment; filename="m_ller_\d+-[\d-]+\.tar"/,
+    );
+    const files = await filesOf(out.rawPayload);
+    const path = `dump/${service.db.databaseName}/${encodeURIComponent(collMod)}`;
+    expect([...files.keys()]).toEqual([`${path}.metadata.json`, `${path}.bson`]);
+    expect(files.get(`${path}.bson`)).toEqual(Buffer.concat(await bytesOf(acme)));
+    const metadata = JSON.parse(String(files.get(`${path}.metadata.json`)));
+    expect(metadata).toEqual({
+      options: { validator: rules, validationLevel: 'strict', validationAction: 'error' },
+      indexes: [
+        { v: { $numberInt: '2' }, key: { _id: { $numberInt: '1' } }, name: '_id_' },
+        {
+          ...{ v: { $numberInt: '2' }, key: { email: { $numberInt: '1' } }, name: 'email_1' },
+          ...{ unique: true, partialFilterExpression },
+        },
+      ],
+      uuid: expect.stringMatching(/^[0-9a-f]{32}$/),
+      ...{ collectionName: collMod, type: 'collection' },
+    });
+  });
+
+  async function optionsOf({ organization }: SignedUp): Promise<Document> {
+    const name = organization.collection_name;
+    const [found] = await service.db.listCollections({ name }, { nameOnly: false }).toArray();
+    return found?.options ?? {};
+  }
+
+  async function filesOf(archive: Buffer): Promise<Map<string, Buffer>> {
+    const files = new Map<string, Buffer>();
+    const reader = extract();
+    reader.end(archive);
+    for await (const entry of reader) {
+      const chunks: Buffer[] = [];
+      for await (const chunk of entry) chunks.push(chunk as Buffer);
+      files.set(entry.header.name, Buffer.concat(chunks));
+    }
+    return files;
+  }
 });
 
 describe('refusals', () => {
