@@ -11,12 +11,12 @@ import type { Services } from '../services.ts';
 import { attachment } from './content-disposition.ts';
 import { MAX_COLUMNS } from './csv-reader.ts';
 import type { ExportFormat } from './export-service.ts';
-import { ExportQuery } from './transfer-schemas.ts';
+import { ExportQuery, STREAMED } from './transfer-schemas.ts';
 
 /** How long a client may take to read nothing at all, before it is given up together with what is kept for it. */
 const IDLE_LIMIT_MS = 60_000;
 
-const PIECE_BYTES = 64 * 1024;
+const PIECE_BYTES = 256 * 1024;
 
 const FORMATS: Readonly<Record<ExportFormat, { type: string; ending: string }>> = {
   ndjson: { type: 'application/x-ndjson', ending: 'ndjson' },
@@ -46,15 +46,12 @@ export const exportRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = a
           200: {
             description: 'The records, as a file to save.',
             headers: {
-              'Content-Disposition': {
-                type: 'string',
-                description: "`attachment`, with a file name of the organization's and the date.",
-              },
+              'Content-Disposition': STREAMED.disposition,
             },
             content: {
-              'application/x-ndjson': { schema: { type: 'string' } },
-              'text/csv': { schema: { type: 'string' } },
-              'application/x-tar': { schema: { type: 'string', format: 'binary' } },
+              'application/x-ndjson': { schema: STREAMED.ndjson },
+              'text/csv': { schema: STREAMED.csv },
+              'application/x-tar': { schema: STREAMED.tar },
             },
           },
           ...problemResponses(400, 401, 403, 404, 409, 422),

@@ -20,6 +20,7 @@ const ESCAPES: readonly (string | undefined)[] = Array.from({ length: 256 }, (_,
 );
 /** Longer texts are looked at and copied as a whole. */
 const SHORT_TEXT = 24;
+const DAY_MS = 24 * 60 * 60 * 1_000;
 const MAX_DATE_MS = 253_402_300_800_000;
 
 /**
@@ -32,6 +33,8 @@ export class ExtendedJsonWriter {
   readonly #mode: ExtendedJsonMode;
   #out: Buffer;
   #at = 0;
+  #day = Number.NaN;
+  #dayText = '';
 
   constructor(mode: ExtendedJsonMode) {
     this.#mode = mode;
@@ -152,8 +155,23 @@ export class ExtendedJsonWriter {
     const milliseconds = Number(value);
     const inRange = milliseconds >= 0 && milliseconds < MAX_DATE_MS;
     return this.#mode === 'relaxed' && inRange
-      ? `{"$date":"${new Date(milliseconds).toISOString()}"}`
+      ? `{"$date":"${this.#iso(milliseconds)}"}`
       : `{"$date":{"$numberLong":"${value}"}}`;
+  }
+
+  /** As `toISOString`, for times that follow one another: the date is written once a day. */
+  #iso(milliseconds: number): string {
+    const day = Math.floor(milliseconds / DAY_MS);
+    if (day !== this.#day) {
+      this.#day = day;
+      this.#dayText = new Date(day * DAY_MS).toISOString().slice(0, 11);
+    }
+    const rest = milliseconds - day * DAY_MS;
+    const seconds = Math.floor(rest / 1_000);
+    const minutes = Math.floor(seconds / 60);
+    const hours = Math.floor(minutes / 60);
+    const time = `${two(hours)}:${two(minutes % 60)}:${two(seconds % 60)}`;
+    return `${this.#dayText}${time}.${String(rest % 1_000).padStart(3, '0')}Z`;
   }
 
   #string(bytes: Buffer, from: number, to: number): void {
@@ -199,6 +217,10 @@ export class ExtendedJsonWriter {
     this.#out.copy(larger, 0, 0, this.#at);
     this.#out = larger;
   }
+}
+
+function two(number: number): string {
+  return number < 10 ? `0${number}` : String(number);
 }
 
 function escapesIn(bytes: Buffer, from: number, to: number): number {

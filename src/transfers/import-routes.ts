@@ -7,7 +7,7 @@ import { longUpload } from '../http/long-uploads.ts';
 import { lateProblem, problemResponses } from '../http/problem-details.ts';
 import type { Services } from '../services.ts';
 import type { ImportProgress, ImportReport as Report } from './import-service.ts';
-import { ImportQuery, ImportReport } from './transfer-schemas.ts';
+import { ImportQuery, ImportReport, STREAMED } from './transfer-schemas.ts';
 
 const FORMATS: Readonly<Record<string, 'ndjson' | 'csv' | undefined>> = {
   'application/x-ndjson': 'ndjson',
@@ -55,7 +55,7 @@ export const importRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = a
             description: 'What was done.',
             content: {
               'application/json': { schema: ImportReport },
-              [NDJSON]: { schema: { type: 'string', description: 'Progress, then the report.' } },
+              [NDJSON]: { schema: STREAMED.progress },
             },
           },
           ...problemResponses(400, 401, 403, 404, 408, 409, 413, 415, 422),

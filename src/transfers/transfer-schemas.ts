@@ -124,3 +124,24 @@ export const ImportReport = Type.Object(
   },
   { description: 'What an import did.' },
 );
+
+/** Answers that are streams: what their lines look like. */
+export const STREAMED = {
+  progress: {
+    type: 'string',
+    description: 'Progress, then the report.',
+    examples: [
+      '{"progress":{"lines":1201,"bytes":204800,"inserted":1150,"replaced":48,"failed":2}}\n',
+    ],
+  },
+  ndjson: { type: 'string', examples: ['{"_id":1,"name":"Ada"}\n'] },
+  csv: { type: 'string', examples: ['_id,name\r\n1,Ada\r\n'] },
+  tar: { type: 'string', format: 'binary', examples: ['dump/organization_master/org_acme.bson …'] },
+  disposition: {
+    type: 'string',
+    description: "`attachment`, with a file name of the organization's and the date.",
+    examples: [
+      `attachment; filename="acme-2026-11-24.ndjson"; filename*=UTF-8''acme-2026-11-24.ndjson`,
+    ],
+  },
+} as const;
