@@ -36,9 +36,9 @@ import { recordRoutes } from './records/record-routes.ts';
 import { roleRoutes } from './roles/role-routes.ts';
 import type { Services } from './services.ts';
 import { sessionRoutes } from './sessions/session-routes.ts';
-import { usageRoutes } from './usage/usage-routes.ts';
 import { exportRoutes } from './transfers/export-routes.ts';
 import { importRoutes } from './transfers/import-routes.ts';
+import { usageRoutes } from './usage/usage-routes.ts';
 
 /** How the application is set up, beyond its services. */
 export interface AppOptions {

@@ -72,7 +72,7 @@ export function stillAllowed(access: AccessService, request: FastifyRequest): ()
   };
 }
 
-
+/**
  * Who sends a request, if they may do what its route asks for. An answer that goes on for long asks again.
  *
  * @throws AppError `unauthenticated` or `forbidden` when they may not
