@@ -22,6 +22,7 @@ const ANYWHERE = [
   'guess-limits',
   'held-bodies',
   'hostile-values',
+  'import-export',
   'invitation-crashes',
   'key-rotation',
   'late-writes',

@@ -236,8 +236,12 @@ export function assertName(name: string, path: string): void {
     throw refused(path, 'is a name that cannot be stored');
 }
 
+const PLAIN_NAME = /^\w*$/;
+
 /** RFC 6901: `~` and `/` inside a name are escaped. */
 export function pointer(parent: string, name: string): string {
+  // Nearly all names are plain, and long imports ask this of every field.
+  if (PLAIN_NAME.test(name)) return `${parent}/${name}`;
   return `${parent}/${name.toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }
 
