@@ -43,6 +43,7 @@ const ANYWHERE = [
   'problem-details',
   'rate-limits',
   'readme',
+  'record-queries',
   'reset-races',
   'schema-violations',
   'session-eras',
