@@ -42,6 +42,7 @@ const ANYWHERE = [
   'password-reset',
   'problem-details',
   'rate-limits',
+  'record-quotas',
   'readme',
   'record-queries',
   'reset-races',

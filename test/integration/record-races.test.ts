@@ -209,7 +209,8 @@ describe('when the answer of the database gets lost', () => {
     const { run, lost } = losing();
     const collection = new TenantCollection(service.client, reference, { run, bson: EXACT_TYPES });
     const directory = { open: async () => collection } as unknown as TenantDirectory;
-    return { by: new RecordService({ directory, ids: randomIds }), id, lost };
+    const quota = service.services.quotas;
+    return { by: new RecordService({ directory, quota, ids: randomIds }), id, lost };
   }
 
   const etagOf = async (record: Record<string, unknown>) =>
