@@ -20,8 +20,8 @@ interface Scale {
   durationMs: number;
 }
 
-const LONG: Scale = { organizations: 200, writers: 32, changers: 4, durationMs: 60_000 };
-const SHORT: Scale = { organizations: 30, writers: 12, changers: 3, durationMs: 10_000 };
+const LONG: Scale = { organizations: 200, writers: 32, changers: 8, durationMs: 60_000 };
+const SHORT: Scale = { organizations: 30, writers: 12, changers: 6, durationMs: 10_000 };
 /** Without the fence the first stray comes within a second or two. */
 const UNFENCED: Scale = { ...SHORT, durationMs: 6_000 };
 
