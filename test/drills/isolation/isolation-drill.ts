@@ -73,15 +73,17 @@ export function isolation(
       figures.gap(gapMs);
       figures.add(findings);
       figures.add(await ledger.check(stage.db));
-      figures.note(noteOf(scale, figures.rounds));
+      const unknown = [tenants, ...writers].reduce((sum, one) => sum + one.unknown, 0);
+      figures.note(noteOf(scale, figures.rounds, unknown));
       return figures.result({ name, topology });
     },
   };
 }
 
-function noteOf({ organizations, writers, durationMs }: Scale, changes: number): string {
+function noteOf(scale: Scale, changes: number, unknown: number): string {
+  const { organizations, writers, durationMs } = scale;
   return (
     `${organizations} organizations, ${writers} writers, ${durationMs / 1_000} s; ` +
-    `${changes} times names changed hands`
+    `${changes} times names changed hands; ${unknown} outcomes unknown`
   );
 }
