@@ -8,6 +8,7 @@ export interface SecretValues {
   signingKeys?: SigningKeySet | undefined;
   mongoUrl?: string | undefined;
   smtpUrl?: string | undefined;
+  metricsToken?: string | undefined;
 }
 
 /**
@@ -47,6 +48,11 @@ export class Secrets {
   /** The mail server, which may hold a password. Not set: mails go nowhere, or into files in development. */
   get smtpUrl(): string | undefined {
     return this.#values.smtpUrl;
+  }
+
+  /** Opens the metrics. Not set: they are open to this machine alone. */
+  get metricsToken(): string | undefined {
+    return this.#values.metricsToken;
   }
 
   toJSON(): string {
