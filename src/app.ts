@@ -5,12 +5,12 @@ import { accountLinkRoutes } from './admins/account-link-routes.ts';
 import { adminRoutes, loginRoutes, publicAdminRoutes } from './admins/admin-routes.ts';
 import { apiKeyRoutes } from './api-keys/api-key-routes.ts';
 import { healthRoutes } from './health/health-routes.ts';
-import { addCaller, requireCaller } from './http/authentication.ts';
+import { addCaller, requireCaller, requireOperator } from './http/authentication.ts';
 import { addBodyParsers } from './http/body-parsers.ts';
 import { addDatabasePatience } from './http/database-patience.ts';
 import { addDeclaredResponses } from './http/declared-responses.ts';
 import { methodNotAllowed } from './http/method-not-allowed.ts';
-import { addOpenApi, documentSecurity } from './http/openapi.ts';
+import { addOpenApi, documentSecurity, OF_OPERATORS } from './http/openapi.ts';
 import { addProblemDetails } from './http/problem-details.ts';
 import { addProxyWarning, type TrustedProxies, trusted } from './http/proxies.ts';
 import { addRequestId, requestId } from './http/request-id.ts';
@@ -24,6 +24,8 @@ import { jwksRoutes } from './keys/jwks-routes.ts';
 import { linkPageRoutes } from './link-pages/link-page-routes.ts';
 import { memberRoutes } from './members/member-routes.ts';
 import { mfaRoutes } from './mfa/mfa-routes.ts';
+import { operatorMfaRoutes } from './operators/operator-mfa-routes.ts';
+import { operatorRoutes, publicOperatorRoutes } from './operators/operator-routes.ts';
 import {
   organizationRoutes,
   publicOrganizationRoutes,
@@ -99,6 +101,7 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     await scope.register(jwksRoutes, { services });
     await scope.register(publicOrganizationRoutes, { services });
     await scope.register(loginRoutes, { services });
+    await scope.register(publicOperatorRoutes, { services });
     await scope.register(publicAdminRoutes, { services });
     await scope.register(accountLinkRoutes, { services });
     await scope.register(publicInvitationRoutes, { services });
@@ -115,6 +118,12 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     await scope.register(adminRoutes, { services });
     await scope.register(sessionRoutes, { services });
     await scope.register(mfaRoutes, { services });
+  });
+  await app.register(async (scope) => {
+    documentSecurity(scope, OF_OPERATORS);
+    requireOperator(scope, services.access);
+    await scope.register(operatorRoutes, { services });
+    await scope.register(operatorMfaRoutes, { services });
   });
   await app.register(refusals);
   return app;

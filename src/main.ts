@@ -92,6 +92,8 @@ async function serve(
     bcryptCost: config.passwords.bcryptCost,
     publicUrl: config.mail.publicUrl,
     rateLimits: config.rateLimits,
+    firstOperator: firstOperatorOf(config, secrets),
+    signup: config.operators.signup,
   };
   const mailer = createMailer(config, secrets, logger);
   if (config.mail.server !== undefined) logger.info(`mail is sent through ${config.mail.server}`);
@@ -102,6 +104,11 @@ async function serve(
     one.close(),
   );
   await listen(app, config);
+}
+
+function firstOperatorOf({ operators: { email } }: Config, { operatorPassword }: Secrets) {
+  if (email === undefined || operatorPassword === undefined) return undefined;
+  return { email, password: operatorPassword };
 }
 
 function proxiesOf({ trustProxy }: Config) {

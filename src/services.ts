@@ -8,6 +8,7 @@ import {
   type ServiceSources,
 } from './composition/foundation.ts';
 import { createLifecycle } from './composition/lifecycle.ts';
+import { createOperatorAccess, createOperators } from './composition/operators.ts';
 import { createOrganizations } from './composition/organizations.ts';
 import { createRecords } from './composition/records.ts';
 import { createSessions } from './composition/sessions.ts';
@@ -38,7 +39,13 @@ export function createServices(
   const stores = createStores(foundation, accessCaches.changed);
   const credentials = createCredentials(foundation, stores);
   const lifecycle = createLifecycle(foundation, stores);
-  const sessions = createSessions(foundation, stores, { ...credentials, accessCaches });
+  const operatorAccess = createOperatorAccess(foundation, stores);
+  const sessions = createSessions(foundation, stores, {
+    ...{ ...credentials, ...operatorAccess, accessCaches },
+  });
+  const operators = createOperators(foundation, stores, {
+    ...{ ...credentials, ...operatorAccess, notices: sessions.notices },
+  });
   const organizations = createOrganizations(foundation, stores, {
     ...{ ...credentials, ...lifecycle, ...sessions, accounts: lifecycle.accounts },
   });
@@ -56,6 +63,9 @@ export function createServices(
     ...sessions,
     ...organizations,
     ...records,
+    ...operatorAccess,
+    ...operators,
+    signup: settings.signup ?? 'open',
     ...{ recovery, reconciliation, readiness },
     idempotency: new IdempotencyService({ store: stores.idempotency, ids, keys }),
 
@@ -72,6 +82,8 @@ export function createServices(
       await ensureIndexes(foundation.master, MASTER_COLLECTIONS);
       readiness.indexesBuilt();
       await credentials.passwords.warmUp();
+      if (settings.firstOperator !== undefined)
+        await operators.operatorAccounts.ensureFirst(settings.firstOperator);
       accessCaches.changes.start();
       await background.recovery.start();
       // In the background: it reads the whole registry, and nothing waits for what it finds.

@@ -4,15 +4,18 @@ import { isApiKey } from '../api-keys/api-key.ts';
 import type { ApiKeyAccess } from '../api-keys/api-key-access.ts';
 import type { Clock } from '../clock.ts';
 import type { MembershipDocument, MembershipStore } from '../members/membership-store.ts';
+import type { OperatorAccess } from '../operators/operator-access.ts';
+import { OrganizationRequiredError } from '../operators/operator-errors.ts';
 import { type OrganizationState, SERVING_STATES } from '../registry/organization-document.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { builtInPermissions, type Permission } from '../roles/permissions.ts';
 import type { RoleStore } from '../roles/role-store.ts';
-import type { AccessTokens } from '../sessions/access-tokens.ts';
+import type { AccessTokenClaims, AccessTokens } from '../sessions/access-tokens.ts';
+import { endOf, isOfEra } from '../sessions/account-session-store.ts';
 import { InvalidTokenError, OrganizationSuspendedError } from '../sessions/session-errors.ts';
-import { endOf, isOfEra, type SessionStore } from '../sessions/session-store.ts';
+import type { SessionStore } from '../sessions/session-store.ts';
 import type { AccessCache, Lookup } from './access-cache.ts';
-import type { Caller, MemberCaller } from './caller.ts';
+import type { Caller, MemberCaller, OperatorCaller } from './caller.ts';
 import type { LastUse } from './last-use.ts';
 
 /**
@@ -39,6 +42,7 @@ interface AccessServiceDeps {
   sessionAccess: AccessCache<SessionAccess>;
   lastUse: LastUse;
   apiKeys: ApiKeyAccess;
+  operators: OperatorAccess;
   clock: Clock;
 }
 
@@ -54,11 +58,36 @@ export class AccessService {
     this.#deps = deps;
   }
 
-  /** @throws InvalidTokenError, TokenExpiredError, OrganizationSuspendedError */
+  /**
+   * For what is done in an organization.
+   *
+   * @throws InvalidTokenError, TokenExpiredError, OrganizationSuspendedError, OrganizationRequiredError
+   */
   async authenticate(token: string, freshness: Freshness): Promise<Caller> {
-    const { accessTokens, sessionAccess, clock, lastUse, apiKeys } = this.#deps;
+    const caller = await this.identify(token, freshness);
+    if (caller.kind === 'operator') throw new OrganizationRequiredError();
+    return caller;
+  }
+
+  /** As {@link authenticate}, of operators as well. @throws InvalidTokenError, TokenExpiredError, OrganizationSuspendedError */
+  async identify(token: string, freshness: Freshness): Promise<Caller | OperatorCaller> {
+    const { accessTokens, apiKeys, operators } = this.#deps;
     if (isApiKey(token)) return apiKeys.authenticate(token, freshness);
-    const claims = accessTokens.verify(token);
+    let claims: AccessTokenClaims;
+    try {
+      claims = accessTokens.verify(token);
+    } catch (error) {
+      // Last, for members ask far more often.
+      const operator =
+        error instanceof InvalidTokenError ? await operators.authenticate(token) : undefined;
+      if (operator === undefined) throw error;
+      return operator;
+    }
+    return this.#memberOf(claims, freshness);
+  }
+
+  async #memberOf(claims: AccessTokenClaims, freshness: Freshness): Promise<MemberCaller> {
+    const { sessionAccess, clock, lastUse } = this.#deps;
     const load = () => this.#lookUp(claims.sid, claims.admin_id, claims.org_id);
     const access =
       freshness === 'recent'

@@ -4,18 +4,22 @@ import { AccountService } from '../admins/account-service.ts';
 import { CredentialNotices } from '../admins/credential-notices.ts';
 import { EmailChangeService } from '../admins/email-change-service.ts';
 import { LoginService } from '../admins/login-service.ts';
+import { PasswordChange } from '../admins/password-change.ts';
 import { PasswordResetService } from '../admins/password-reset-service.ts';
 import { ApiKeyAccess } from '../api-keys/api-key-access.ts';
 import { MailTasks } from '../mail/mail-tasks.ts';
+import type { OperatorAccess } from '../operators/operator-access.ts';
 import { AccessTokens } from '../sessions/access-tokens.ts';
 import { RefreshTokens } from '../sessions/refresh-tokens.ts';
+import { SessionRotation } from '../sessions/session-rotation.ts';
 import { SessionService } from '../sessions/session-service.ts';
 import type { createAccessCaches } from './access-caches.ts';
 import type { createCredentials } from './credentials.ts';
-import type { Foundation } from './foundation.ts';
+import { type Foundation, tokenKeysOf } from './foundation.ts';
 import type { Stores } from './stores.ts';
 
 interface SessionParts extends ReturnType<typeof createCredentials> {
+  operatorAccess: OperatorAccess;
   accessCaches: ReturnType<typeof createAccessCaches>;
 }
 
@@ -33,15 +37,16 @@ export function createSessions(foundation: Foundation, stores: Stores, parts: Se
   const { credentials, reauthentication, passwords, guesses } = parts;
   const { sessionAccess, keyAccess } = parts.accessCaches;
   const { issuer, audience, accessTtlSeconds, refreshTtlSeconds, idleTtlSeconds } = settings;
-  const { jwtSecret, jwtPreviousSecrets = [], signingKeys } = settings;
 
   const accessTokens = new AccessTokens({
-    keys: signingKeys ? { keys: signingKeys } : { secrets: [jwtSecret, ...jwtPreviousSecrets] },
-    ...{ issuer, audience, ttlSeconds: accessTtlSeconds, clock },
+    ...{ keys: tokenKeysOf(settings), issuer, audience, ttlSeconds: accessTtlSeconds, clock },
   });
   const sessions = new SessionService({
-    ...{ sessions: sessionStore, registry, memberships, admins, accessTokens, clock, ids },
-    ...{ refreshTokens: new RefreshTokens({ keys }), refreshTtlSeconds, idleTtlSeconds },
+    ...{ sessions: sessionStore, registry, memberships, admins, accessTokens, clock },
+    rotation: new SessionRotation({
+      ...{ sessions: sessionStore, refreshTokens: new RefreshTokens({ keys }), clock, ids },
+      ...{ refreshTtlSeconds, idleTtlSeconds },
+    }),
   });
   const logins = new LoginService({ admins, memberships, registry, sessions, credentials });
 
@@ -56,15 +61,17 @@ export function createSessions(foundation: Foundation, stores: Stores, parts: Se
     ...{ ...links, emailChanges: stores.emailChanges, admins, notices },
   });
   const accounts = new AccountService({
-    ...{ admins, memberships, registry, sessions: sessionStore, reauthentication },
-    ...{ passwords, emailChanges, notices, clock, ids },
+    ...{ admins, memberships, registry, reauthentication, passwords, emailChanges, clock, ids },
+    passwordChange: new PasswordChange({
+      ...{ accounts: admins, sessions: sessionStore, notices, clock },
+    }),
   });
 
   const sessionUse = new LastUse({ clock, record: (uses) => sessionStore.recordUse(uses) });
   const keyUse = new LastUse({ clock, record: (uses) => keyStore.recordUse(uses) });
   const access = new AccessService({
     ...{ accessTokens, sessions: sessionStore, admins, memberships, registry, roles },
-    ...{ sessionAccess, lastUse: sessionUse, clock },
+    ...{ sessionAccess, lastUse: sessionUse, clock, operators: parts.operatorAccess },
     apiKeys: new ApiKeyAccess({
       ...{ keys: keyStore, registry, keyAccess, lastUse: keyUse, clock },
     }),

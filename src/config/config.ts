@@ -6,6 +6,7 @@ import { type FileReader, noFiles, readJwtSettings } from './jwt-settings.ts';
 import { type MailConfig, readMail } from './mail-settings.ts';
 import { misspeltSettings } from './misspelt-settings.ts';
 import { readMongoUrl } from './mongo-url.ts';
+import { type OperatorConfig, readOperators } from './operator-settings.ts';
 import { Secrets } from './secrets.ts';
 import { type Environment, SettingReader } from './setting-reader.ts';
 import { readTrustedProxies } from './trusted-proxies.ts';
@@ -34,6 +35,9 @@ export const SETTINGS = [
   'PORT',
   'TRUST_PROXY',
   'RATE_LIMITS',
+  'OPERATOR_EMAIL',
+  'OPERATOR_PASSWORD',
+  'SIGNUP',
   'LOG_LEVEL',
   'DATA_DIR',
   'MONGOD_BINARY',
@@ -76,6 +80,7 @@ export interface Config {
   readonly mail: MailConfig;
   /** Off: no limits and no lock-out, for load tests. */
   readonly rateLimits: boolean;
+  readonly operators: OperatorConfig;
   /** The proxies whose X-Forwarded-For is believed: how many, or their addresses. Absent: none. */
   readonly trustProxy?: TrustedProxies;
   readonly logging: {
@@ -132,6 +137,7 @@ export function parseConfig(
   const production = runEnvironment === 'production';
   const { mail, smtpUrl } = readMail(reader, { production, ...server, warnings });
   const trustProxy = readTrustedProxies(reader);
+  const { operators, operatorPassword } = readOperators(reader);
   const config: Config = {
     environment: runEnvironment,
     server,
@@ -146,6 +152,7 @@ export function parseConfig(
     },
     mail,
     rateLimits: readRateLimits(reader, warnings),
+    operators,
     ...(trustProxy !== undefined && { trustProxy }),
     logging: {
       level: reader.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
@@ -155,7 +162,11 @@ export function parseConfig(
     embedded: { ...readEmbedded(reader), dataDir },
   };
   if (reader.faults.length > 0) throw new ConfigError(reader.faults);
-  return { config, secrets: new Secrets({ ...jwt.secrets, mongoUrl, smtpUrl }), warnings };
+  return {
+    config,
+    secrets: new Secrets({ ...jwt.secrets, mongoUrl, smtpUrl, operatorPassword }),
+    warnings,
+  };
 }
 
 /** A misspelt "production" must not loosen the rules for production. */

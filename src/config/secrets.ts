@@ -8,6 +8,7 @@ export interface SecretValues {
   signingKeys?: SigningKeySet | undefined;
   mongoUrl?: string | undefined;
   smtpUrl?: string | undefined;
+  operatorPassword?: string | undefined;
 }
 
 /**
@@ -47,6 +48,11 @@ export class Secrets {
   /** The mail server, which may hold a password. Not set: mails go nowhere, or into files in development. */
   get smtpUrl(): string | undefined {
     return this.#values.smtpUrl;
+  }
+
+  /** Of the first operator, when they are made; of no use afterwards. */
+  get operatorPassword(): string | undefined {
+    return this.#values.operatorPassword;
   }
 
   toJSON(): string {

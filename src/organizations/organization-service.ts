@@ -13,7 +13,7 @@ import { type OrganizationDocument, SERVING_STATES } from '../registry/organizat
 import { OrganizationBusyError, OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { retryWhileBusy } from '../retry-while-busy.ts';
-import type { SessionClient } from '../sessions/session-store.ts';
+import type { SessionClient } from '../sessions/account-session-store.ts';
 import type { CollectionBudget } from '../tenants/capacity.ts';
 import {
   type NewOrganization,

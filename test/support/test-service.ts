@@ -10,7 +10,7 @@ import { createMongoClient } from '../../src/database/mongo-client.ts';
 import type { TrustedProxies } from '../../src/http/proxies.ts';
 import { createServices, type Services } from '../../src/services.ts';
 
-import type { SessionClient } from '../../src/sessions/session-store.ts';
+import type { SessionClient } from '../../src/sessions/account-session-store.ts';
 import { RecordingMailer } from './recording-mailer.ts';
 
 /** A clock that tests move. */

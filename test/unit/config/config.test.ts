@@ -35,6 +35,7 @@ describe('settings', () => {
         publicUrl: 'http://127.0.0.1:8000',
       },
       rateLimits: true,
+      operators: { signup: 'open' },
       logging: { level: 'info', pretty: true },
       dataDir: './data',
       embedded: { dataDir: './data' },
@@ -76,6 +77,9 @@ describe('settings', () => {
       MONGOD_BINARY: '/usr/bin/mongod',
       XDG_CACHE_HOME: '/var/cache/me',
       HOME: '/home/me',
+      OPERATOR_EMAIL: 'grace@ops.example',
+      OPERATOR_PASSWORD: 'a passphrase of grace',
+      SIGNUP: 'operators',
       PATH: '/usr/bin:/bin',
     });
     expect(config).toEqual({
@@ -102,6 +106,7 @@ describe('settings', () => {
         publicUrl: 'https://acme.example/tenantry',
       },
       rateLimits: true,
+      operators: { email: 'grace@ops.example', signup: 'operators' },
       trustProxy: 2,
       logging: { level: 'warn', pretty: false },
       dataDir: '/var/lib/tenantry',
@@ -119,6 +124,7 @@ describe('settings', () => {
       'mongodb://me:hunter2@db1.example.com,db2.example.com:27018/?replicaSet=rs0',
     );
     expect(secrets.smtpUrl).toBe('smtps://me:hunter2@mail.example.com');
+    expect(secrets.operatorPassword).toBe('a passphrase of grace');
     expect(warnings).toEqual([]);
   });
 

@@ -1,0 +1,30 @@
+import { AppError } from '../errors.ts';
+
+/** An operator's token was sent where an organization is acted in. */
+export class OrganizationRequiredError extends AppError {
+  constructor() {
+    super(
+      'forbidden',
+      'organization_required',
+      "An operator's token opens nothing in an organization. Sign in as one of its members.",
+    );
+  }
+}
+
+/** A member's token or an API key was sent where only operators may act. */
+export class OperatorRequiredError extends AppError {
+  constructor() {
+    super('forbidden', 'operator_required', 'Only an operator of this installation can do this.');
+  }
+}
+
+/** `SIGNUP=operators`: organizations are not made by whoever comes along. */
+export class SignupClosedError extends AppError {
+  constructor() {
+    super(
+      'forbidden',
+      'signup_closed',
+      'Organizations are created by the operators of this installation only.',
+    );
+  }
+}
