@@ -24,6 +24,10 @@ import { jwksRoutes } from './keys/jwks-routes.ts';
 import { linkPageRoutes } from './link-pages/link-page-routes.ts';
 import { memberRoutes } from './members/member-routes.ts';
 import { mfaRoutes } from './mfa/mfa-routes.ts';
+import {
+  operatedOrganizationRoutes,
+  organizationListRoutes,
+} from './operators/operated-organization-routes.ts';
 import { operatorMfaRoutes } from './operators/operator-mfa-routes.ts';
 import { operatorRoutes, publicOperatorRoutes } from './operators/operator-routes.ts';
 import {
@@ -124,6 +128,8 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     requireOperator(scope, services.access);
     await scope.register(operatorRoutes, { services });
     await scope.register(operatorMfaRoutes, { services });
+    await scope.register(organizationListRoutes, { services });
+    await scope.register(operatedOrganizationRoutes, { services });
   });
   await app.register(refusals);
   return app;

@@ -8,7 +8,11 @@ import {
   type ServiceSources,
 } from './composition/foundation.ts';
 import { createLifecycle } from './composition/lifecycle.ts';
-import { createOperatorAccess, createOperators } from './composition/operators.ts';
+import {
+  createMeasurement,
+  createOperatorAccess,
+  createOperators,
+} from './composition/operators.ts';
 import { createOrganizations } from './composition/organizations.ts';
 import { createRecords } from './composition/records.ts';
 import { createSessions } from './composition/sessions.ts';
@@ -45,6 +49,7 @@ export function createServices(
   });
   const operators = createOperators(foundation, stores, {
     ...{ ...credentials, ...operatorAccess, notices: sessions.notices },
+    ...{ deletion: lifecycle.deletion, changed: accessCaches.changed },
   });
   const organizations = createOrganizations(foundation, stores, {
     ...{ ...credentials, ...lifecycle, ...sessions, accounts: lifecycle.accounts },
@@ -54,8 +59,9 @@ export function createServices(
   const { keys, ids } = foundation;
   const { recovery, reconciliation } = lifecycle;
   const { mailTasks, recordLastUse } = sessions;
+  const measurement = createMeasurement(foundation, stores);
   const background = createBackground(logger, {
-    ...{ ...organizations, recovery, reconciliation, readiness, recordLastUse },
+    ...{ ...organizations, recovery, reconciliation, readiness, recordLastUse, measurement },
   });
 
   return {
@@ -66,7 +72,7 @@ export function createServices(
     ...operatorAccess,
     ...operators,
     signup: settings.signup ?? 'open',
-    ...{ recovery, reconciliation, readiness },
+    ...{ recovery, reconciliation, readiness, measurement },
     idempotency: new IdempotencyService({ store: stores.idempotency, ids, keys }),
 
     /** An organization's data. @throws OrganizationNotFoundError */
@@ -89,6 +95,7 @@ export function createServices(
       // In the background: it reads the whole registry, and nothing waits for what it finds.
       void background.reconciliation.start();
       void background.lastUse.start();
+      void background.measurement.start();
     },
 
     async [Symbol.asyncDispose](): Promise<void> {
@@ -99,6 +106,7 @@ export function createServices(
       );
       await background.recovery[Symbol.asyncDispose]();
       await background.reconciliation[Symbol.asyncDispose]();
+      await background.measurement[Symbol.asyncDispose]();
       await mailTasks[Symbol.asyncDispose]();
     },
   };

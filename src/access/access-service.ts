@@ -41,6 +41,7 @@ interface AccessServiceDeps {
   roles: RoleStore;
   sessionAccess: AccessCache<SessionAccess>;
   lastUse: LastUse;
+  organizationUse: LastUse;
   apiKeys: ApiKeyAccess;
   operators: OperatorAccess;
   clock: Clock;
@@ -72,7 +73,7 @@ export class AccessService {
   /** As {@link authenticate}, of operators as well. @throws InvalidTokenError, TokenExpiredError, OrganizationSuspendedError */
   async identify(token: string, freshness: Freshness): Promise<Caller | OperatorCaller> {
     const { accessTokens, apiKeys, operators } = this.#deps;
-    if (isApiKey(token)) return apiKeys.authenticate(token, freshness);
+    if (isApiKey(token)) return this.#noted(await apiKeys.authenticate(token, freshness));
     let claims: AccessTokenClaims;
     try {
       claims = accessTokens.verify(token);
@@ -83,7 +84,12 @@ export class AccessService {
       if (operator === undefined) throw error;
       return operator;
     }
-    return this.#memberOf(claims, freshness);
+    return this.#noted(await this.#memberOf(claims, freshness));
+  }
+
+  #noted<T extends Caller>(caller: T): T {
+    this.#deps.organizationUse.touch(caller.organizationId);
+    return caller;
   }
 
   async #memberOf(claims: AccessTokenClaims, freshness: Freshness): Promise<MemberCaller> {

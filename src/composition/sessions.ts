@@ -69,16 +69,25 @@ export function createSessions(foundation: Foundation, stores: Stores, parts: Se
 
   const sessionUse = new LastUse({ clock, record: (uses) => sessionStore.recordUse(uses) });
   const keyUse = new LastUse({ clock, record: (uses) => keyStore.recordUse(uses) });
+  const organizationUse = new LastUse({
+    ...{ clock, record: (uses) => stores.activity.recordUse(uses) },
+  });
   const access = new AccessService({
     ...{ accessTokens, sessions: sessionStore, admins, memberships, registry, roles },
-    ...{ sessionAccess, lastUse: sessionUse, clock, operators: parts.operatorAccess },
+    ...{
+      sessionAccess,
+      lastUse: sessionUse,
+      organizationUse,
+      clock,
+      operators: parts.operatorAccess,
+    },
     apiKeys: new ApiKeyAccess({
       ...{ keys: keyStore, registry, keyAccess, lastUse: keyUse, clock },
     }),
   });
   /** Writes down what was used since the last time; a timer does it as well. */
   const recordLastUse = async () => {
-    await Promise.all([sessionUse.flush(), keyUse.flush()]);
+    await Promise.all([sessionUse.flush(), keyUse.flush(), organizationUse.flush()]);
   };
   return {
     ...{ access, accessTokens, sessions, logins, accounts, passwordResets, emailChanges },

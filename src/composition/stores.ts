@@ -18,7 +18,9 @@ import { SecondFactorStore } from '../mfa/second-factor-store.ts';
 import { OPERATORS, type OperatorDocument } from '../operators/operator-document.ts';
 import { OPERATOR_SESSIONS, OperatorSessionStore } from '../operators/operator-session-store.ts';
 import { RATE_LIMITS, RateLimitStore } from '../rate-limits/rate-limit-store.ts';
+import { ActivityStore } from '../registry/activity-store.ts';
 import { OperationStore } from '../registry/operation-store.ts';
+import { OrganizationListStore } from '../registry/organization-list-store.ts';
 import { ORGANIZATIONS, RegistryStore } from '../registry/registry-store.ts';
 import { ROLES, RoleStore } from '../roles/role-store.ts';
 import { SESSIONS, SessionStore } from '../sessions/session-store.ts';
@@ -50,6 +52,8 @@ export function createStores({ client, master, settings }: Foundation, changed: 
   return {
     registry: new RegistryStore(master),
     operations: new OperationStore(master),
+    organizationList: new OrganizationListStore(master),
+    activity: new ActivityStore(master),
     admins: new AdminStore(master),
     memberships: new MembershipStore(master, changed),
     sessions: new SessionStore(master, changed),

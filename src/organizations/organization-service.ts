@@ -14,6 +14,7 @@ import { OrganizationBusyError, OrganizationNotFoundError } from '../registry/re
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { retryWhileBusy } from '../retry-while-busy.ts';
 import type { SessionClient } from '../sessions/account-session-store.ts';
+import { OrganizationSuspendedError } from '../sessions/session-errors.ts';
 import type { CollectionBudget } from '../tenants/capacity.ts';
 import {
   type NewOrganization,
@@ -149,9 +150,11 @@ export class OrganizationService {
     );
   }
 
-  /** @throws OrganizationNotFoundError */
+  /** @throws OrganizationNotFoundError, OrganizationSuspendedError */
   async findServing(id: ObjectId): Promise<OrganizationDocument> {
     const organization = await this.#deps.registry.findById(id);
+    // Since the caller's token was looked at.
+    if (organization?.state === 'suspended') throw new OrganizationSuspendedError();
     if (organization === null || !SERVING_STATES.includes(organization.state))
       throw new OrganizationNotFoundError();
     return organization;

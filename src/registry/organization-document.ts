@@ -75,6 +75,20 @@ export interface DeleteOperation extends OperationFields {
 /** The lifecycle step an organization is in. Its presence marks work to finish; see `tenants/recovery.ts`. */
 export type OperationDocument = CreateOperation | UpdateOperation | DeleteOperation;
 
+/** What an organization may use. A field that is absent stands for the service's default, null for no limit. */
+export interface QuotaDocument {
+  max_records?: number | null;
+  max_bytes?: number | null;
+  max_members?: number | null;
+}
+
+/** Why nothing of an organization is served. */
+export interface SuspensionDocument {
+  reason: string | null;
+  at: Date;
+  operator_id: ObjectId;
+}
+
 type IdentityField = 'organization_name' | 'name_key' | 'slug' | 'skeleton' | 'collection_name';
 
 /** An organization in the master database: the registry's one document about a tenant. */
@@ -97,6 +111,18 @@ export interface OrganizationDocument {
   held: { slugs: string[]; skeletons: string[]; external_ids: string[] };
   external_id?: string;
   metadata: Document;
+  /** Set by operators. */
+  quota?: QuotaDocument;
+  /** While it is suspended. */
+  suspension?: SuspensionDocument;
+  /** What operators find it by: see `search-keys.ts`. Absent on a document of an older release until it is filled in. */
+  search_keys?: string[];
+  /** How much was in it, and when: see `OrganizationMeasurement`. */
+  measured?: { records: number; bytes: number; at: Date };
+  /** When it is due to be measured: it was used since. */
+  measure_at?: Date;
+  /** When it was last used, to a quarter of an hour: see `OrganizationActivity`. */
+  last_active_at?: Date;
   /** Counts committed changes; a change begins only on the version it was decided on. */
   version: number;
   /** The operation committed last: how a caller whose answer got lost learns that its commit happened. */

@@ -3,6 +3,7 @@ import { type MasterCollection, masterCollection } from '../database/collections
 import { retryTransient } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
 import type { OrganizationName } from '../tenants/organization-name.ts';
+import { REQUIRED_LIST_INDEXES } from './list-indexes.ts';
 import { NameConflicts, type WantedNames } from './name-conflicts.ts';
 import { type OrganizationChange, unchanged } from './organization-change.ts';
 import {
@@ -21,6 +22,12 @@ export const ORGANIZATIONS: MasterCollection = {
       key: { 'held.external_ids': 1 },
       unique: true,
       partialFilterExpression: { 'held.external_ids': { $type: 'string' } },
+    },
+    ...REQUIRED_LIST_INDEXES,
+    {
+      name: 'measure_at',
+      key: { measure_at: 1 },
+      partialFilterExpression: { measure_at: { $type: 'date' } },
     },
     // Only documents with work under way are in it, so that looking for stuck work costs nothing.
     {
@@ -107,6 +114,13 @@ export class RegistryStore {
     return retryTransient(() => this.#organizations.estimatedDocumentCount(withinDeadline()));
   }
 
+  /** @returns the organization in any state that has the id in the product */
+  findByExternalId(externalId: string): Promise<OrganizationDocument | null> {
+    // One that is being given it does not have it yet.
+    const filter = { 'held.external_ids': externalId, external_id: externalId };
+    return retryTransient(() => this.#organizations.findOne(filter, withinDeadline()));
+  }
+
   /** Every organization with no operation under way, for comparison with the collections that exist. */
   settled(): AsyncIterable<OrganizationDocument> {
     return this.#organizations.find({ operation: { $exists: false } });
@@ -116,7 +130,7 @@ export class RegistryStore {
   async update(
     seen: OrganizationDocument,
     change: OrganizationChange,
-    wanted: WantedNames,
+    wanted?: WantedNames,
   ): Promise<OrganizationDocument | null> {
     return this.#names.refusingTaken(wanted, () =>
       this.#organizations.findOneAndUpdate(

@@ -5,6 +5,7 @@ import { sharingPatience } from '../../database/deadline.ts';
 import type { OperationClaim } from '../../registry/operation-claim.ts';
 import type { OrganizationDocument } from '../../registry/organization-document.ts';
 import { CollectionNameTakenError, OperationLostError } from '../../registry/registry-errors.ts';
+import { searchKeysOf } from '../../registry/search-keys.ts';
 import { collectionNameOf } from '../collection-name.ts';
 import type { OrganizationName } from '../organization-name.ts';
 import { NamespaceExistsError } from '../tenant-collections.ts';
@@ -100,6 +101,9 @@ export class OrganizationCreation {
       state: 'provisioning',
       held: { slugs: [name.slug], skeletons: [name.skeleton], external_ids: [] },
       metadata: {},
+      search_keys: searchKeysOf(name.slug),
+      measured: { records: 0, bytes: 0, at: now },
+      last_active_at: now,
       version: 0,
       created_at: now,
       updated_at: now,

@@ -13,6 +13,7 @@ import {
   CollectionMissingError,
   CollectionNameTakenError,
 } from '../../registry/registry-errors.ts';
+import { searchKeysOf } from '../../registry/search-keys.ts';
 import { FenceMissError } from '../fence.ts';
 import { parseOrganizationName } from '../organization-name.ts';
 import { NamespaceExistsError } from '../tenant-collections.ts';
@@ -203,6 +204,7 @@ export class OrganizationUpdate {
     const common = {
       ...target,
       held,
+      search_keys: searchKeysOf(target.slug),
       state: 'active' as const,
       updated_at: this.#deps.clock.now(),
     };

@@ -1,0 +1,21 @@
+import type { OrganizationState } from '../registry/organization-document.ts';
+
+/** What operators see of the state of an organization. A rename is online, so it is no state of its own. */
+export const ORGANIZATION_STATUSES = ['provisioning', 'active', 'suspended', 'deleting'] as const;
+export type OrganizationStatus = (typeof ORGANIZATION_STATUSES)[number];
+
+const STATES: Record<OrganizationStatus, readonly OrganizationState[]> = {
+  provisioning: ['provisioning'],
+  active: ['active', 'renaming'],
+  suspended: ['suspended'],
+  deleting: ['deleting'],
+};
+
+export function statusOf(state: OrganizationState): OrganizationStatus {
+  return state === 'renaming' ? 'active' : state;
+}
+
+/** @param status - undefined for all of them */
+export function statesOf(status: OrganizationStatus | undefined): readonly OrganizationState[] {
+  return status === undefined ? Object.values(STATES).flat() : STATES[status];
+}
