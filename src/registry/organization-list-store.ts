@@ -80,7 +80,11 @@ export function queriesOf(request: OrganizationPageRequest): ListQueryPlan[] {
   if (after === undefined) return [{ filter, options }];
   const beyond = descending ? '$lt' : '$gt';
   return [
-    { filter: { ...filter, [field]: after.value, _id: { [beyond]: after.id } }, options },
+    {
+      filter: { ...filter, [field]: after.value, _id: { [beyond]: after.id } },
+      // All have the same value. With it in the sort the planner would not see that the index gives the order.
+      options: { ...options, sort: { _id: direction } },
+    },
     { filter: { ...filter, [field]: { [beyond]: after.value } }, options },
   ];
 }

@@ -1,6 +1,7 @@
 import { Binary, ObjectId } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MASTER_COLLECTIONS } from '../../src/composition/stores.ts';
+import { searchKeysOf } from '../../src/registry/search-keys.ts';
 import { type Api, apiOf, expectProblem, pathsOf } from '../support/api.ts';
 import { contentsOf, contradictions, tenantCollections } from '../support/database-truth.ts';
 import {
