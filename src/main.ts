@@ -94,6 +94,7 @@ async function serve(
     rateLimits: config.rateLimits,
     firstOperator: firstOperatorOf(config, secrets),
     signup: config.operators.signup,
+    deleteGraceSeconds: config.deleteGraceSeconds,
   };
   const mailer = createMailer(config, secrets, logger);
   if (config.mail.server !== undefined) logger.info(`mail is sent through ${config.mail.server}`);

@@ -49,7 +49,7 @@ export function createServices(
   });
   const operators = createOperators(foundation, stores, {
     ...{ ...credentials, ...operatorAccess, notices: sessions.notices },
-    ...{ deletion: lifecycle.deletion, changed: accessCaches.changed },
+    ...{ grace: lifecycle.grace, changed: accessCaches.changed },
   });
   const organizations = createOrganizations(foundation, stores, {
     ...{ ...credentials, ...lifecycle, ...sessions, accounts: lifecycle.accounts },
@@ -57,11 +57,12 @@ export function createServices(
   const records = createRecords(foundation, stores);
   const readiness = new Readiness({ client });
   const { keys, ids } = foundation;
-  const { recovery, reconciliation } = lifecycle;
+  const { recovery, reconciliation, grace } = lifecycle;
   const { mailTasks, recordLastUse } = sessions;
   const measurement = createMeasurement(foundation, stores);
   const background = createBackground(logger, {
-    ...{ ...organizations, recovery, reconciliation, readiness, recordLastUse, measurement },
+    ...{ ...organizations, recovery, reconciliation, readiness, recordLastUse },
+    ...{ measurement, grace },
   });
 
   return {
@@ -72,7 +73,7 @@ export function createServices(
     ...operatorAccess,
     ...operators,
     signup: settings.signup ?? 'open',
-    ...{ recovery, reconciliation, readiness, measurement },
+    ...{ recovery, reconciliation, readiness, measurement, grace },
     idempotency: new IdempotencyService({ store: stores.idempotency, ids, keys }),
 
     /** An organization's data. @throws OrganizationNotFoundError */
@@ -96,6 +97,7 @@ export function createServices(
       void background.reconciliation.start();
       void background.lastUse.start();
       void background.measurement.start();
+      void background.purge.start();
     },
 
     async [Symbol.asyncDispose](): Promise<void> {
@@ -107,6 +109,7 @@ export function createServices(
       await background.recovery[Symbol.asyncDispose]();
       await background.reconciliation[Symbol.asyncDispose]();
       await background.measurement[Symbol.asyncDispose]();
+      await background.purge[Symbol.asyncDispose]();
       await mailTasks[Symbol.asyncDispose]();
     },
   };

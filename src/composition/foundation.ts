@@ -32,6 +32,8 @@ export interface ServiceSettings {
   rateLimits: boolean;
   /** The operator to make at the start, unless there is one of that address. */
   firstOperator?: { email: string; password: string } | undefined;
+  /** How long a deleted organization can be restored; by default not at all. */
+  deleteGraceSeconds?: number;
   /** Who may create organizations; by default anybody. */
   signup?: 'open' | 'operators';
 }

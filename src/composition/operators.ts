@@ -9,7 +9,7 @@ import { OperatorTokens } from '../operators/operator-tokens.ts';
 import { OrganizationListService } from '../operators/organization-list-service.ts';
 import { RefreshTokens } from '../sessions/refresh-tokens.ts';
 import { SessionRotation } from '../sessions/session-rotation.ts';
-import type { OrganizationDeletion } from '../tenants/lifecycle/organization-deletion.ts';
+import type { OrganizationGrace } from '../tenants/lifecycle/organization-grace.ts';
 import { OrganizationMeasurement } from '../tenants/organization-measurement.ts';
 import type { createCredentials } from './credentials.ts';
 import { type Foundation, tokenKeysOf } from './foundation.ts';
@@ -41,7 +41,7 @@ export function createOperatorAccess(foundation: Foundation, stores: Stores) {
 type OperatorParts = ReturnType<typeof createOperatorAccess> &
   Pick<ReturnType<typeof createCredentials>, 'passwords' | 'operatorProofs'> & {
     notices: CredentialNotices;
-    deletion: OrganizationDeletion;
+    grace: OrganizationGrace;
     changed: AccessChanged;
   };
 
@@ -49,7 +49,7 @@ type OperatorParts = ReturnType<typeof createOperatorAccess> &
 export function createOperators(foundation: Foundation, stores: Stores, parts: OperatorParts) {
   const { clock, ids, logger } = foundation;
   const { operators, operatorSessions: sessions, registry, memberships, admins } = stores;
-  const { passwords, notices, operatorProofs, deletion, changed } = parts;
+  const { passwords, notices, operatorProofs, grace, changed } = parts;
   const { credentials, reauthentication, mfa } = operatorProofs;
   const operatorAccounts = new OperatorAccountService({
     ...{ operators, sessions: parts.operatorSessions, credentials, reauthentication, passwords },
@@ -57,7 +57,7 @@ export function createOperators(foundation: Foundation, stores: Stores, parts: O
     passwordChange: new PasswordChange({ accounts: operators, sessions, notices, clock }),
   });
   const operatedOrganizations = new OperatedOrganizationService({
-    ...{ registry, memberships, admins, deletion, changed, clock, logger },
+    ...{ registry, memberships, admins, grace, changed, clock, logger },
   });
   const organizationList = new OrganizationListService({
     ...{ list: stores.organizationList, registry },

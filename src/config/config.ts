@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { isAbsolute, join } from 'node:path';
 import type { TrustedProxies } from '../http/proxies.ts';
 import { ConfigError } from './config-error.ts';
+import { readDuration } from './duration.ts';
 import { type FileReader, noFiles, readJwtSettings } from './jwt-settings.ts';
 import { type MailConfig, readMail } from './mail-settings.ts';
 import { misspeltSettings } from './misspelt-settings.ts';
@@ -38,6 +39,7 @@ export const SETTINGS = [
   'OPERATOR_EMAIL',
   'OPERATOR_PASSWORD',
   'SIGNUP',
+  'DELETE_GRACE',
   'LOG_LEVEL',
   'DATA_DIR',
   'MONGOD_BINARY',
@@ -47,6 +49,7 @@ const ENVIRONMENTS = ['development', 'test', 'production'] as const;
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const DAY = 86_400;
 const MAX_DATABASE_BYTES = 63;
+const MAX_GRACE_SECONDS = 366 * DAY;
 
 export type RunEnvironment = (typeof ENVIRONMENTS)[number];
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -81,6 +84,8 @@ export interface Config {
   /** Off: no limits and no lock-out, for load tests. */
   readonly rateLimits: boolean;
   readonly operators: OperatorConfig;
+  /** How long a deleted organization can be restored; 0: not at all. */
+  readonly deleteGraceSeconds: number;
   /** The proxies whose X-Forwarded-For is believed: how many, or their addresses. Absent: none. */
   readonly trustProxy?: TrustedProxies;
   readonly logging: {
@@ -153,6 +158,7 @@ export function parseConfig(
     mail,
     rateLimits: readRateLimits(reader, warnings),
     operators,
+    deleteGraceSeconds: readDeleteGrace(reader),
     ...(trustProxy !== undefined && { trustProxy }),
     logging: {
       level: reader.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
@@ -194,6 +200,15 @@ function readDatabase(reader: SettingReader): { database: Config['database']; mo
     return { database: { ...database, address: reading.address }, mongoUrl };
   reader.fault('MONGO_URL', reading.fault);
   return { database };
+}
+
+function readDeleteGrace(reader: SettingReader): number {
+  const text = reader.checked('DELETE_GRACE', (value) =>
+    (readDuration(value) ?? Number.POSITIVE_INFINITY) <= MAX_GRACE_SECONDS
+      ? undefined
+      : 'must be seconds, or a number with s, m, h or d behind it (7d), up to 366d',
+  );
+  return text === undefined ? 0 : (readDuration(text) ?? 0);
 }
 
 function readRateLimits(reader: SettingReader, warnings: string[]): boolean {

@@ -6,6 +6,7 @@ import { DeletedOrganization } from '../organizations/organization-schemas.ts';
 import { deletedView } from '../organizations/organization-view.ts';
 import type { Services } from '../services.ts';
 import {
+  DeletionQuery,
   OperatedOrganization,
   OperatedOrganizationBody,
   Operations,
@@ -159,6 +160,28 @@ export const operatedOrganizationRoutes: FastifyPluginAsyncTypebox<{
       operatedView(await operatedOrganizations.resume(operatorOf(request), idIn(request.params))),
   );
 
+  app.post(
+    '/orgs/:id/restore',
+    {
+      config: { permission: 'operator' },
+      schema: {
+        operationId: 'restoreOrganization',
+        tags: ['Operators'],
+        summary: 'Restore a deleted organization',
+        description:
+          'Until its `purge_at`. Members, roles, invitations, API keys and records are as they were; it is suspended if it was. ' +
+          'Members sign in again. After that it is 409 `grace_period_over`, and once it is purged, 404.',
+        params: OrganizationParams,
+        response: {
+          200: OperatedOrganization,
+          ...problemResponses(400, 401, 403, 404, 409, 413, 415),
+        },
+      },
+    },
+    async (request) =>
+      operatedView(await operatedOrganizations.restore(operatorOf(request), idIn(request.params))),
+  );
+
   app.delete(
     '/orgs/:id',
     {
@@ -169,8 +192,10 @@ export const operatedOrganizationRoutes: FastifyPluginAsyncTypebox<{
         summary: 'Delete an organization, as an operator',
         description:
           'As its owner would: the organization, its collection with every document, and the accounts of those who belong ' +
-          'to no other organization. Its name is free again.',
+          'to no other organization. Its name is free again. With `DELETE_GRACE` that takes place at `purge_at`, unless ' +
+          '`purge` is true; until then nothing of it answers, and it can be restored.',
         params: OrganizationParams,
+        querystring: DeletionQuery,
         response: {
           200: DeletedOrganization,
           ...problemResponses(400, 401, 403, 404, 409, 413, 415),
@@ -178,7 +203,13 @@ export const operatedOrganizationRoutes: FastifyPluginAsyncTypebox<{
       },
     },
     async (request) =>
-      deletedView(await operatedOrganizations.delete(operatorOf(request), idIn(request.params))),
+      deletedView(
+        await operatedOrganizations.delete(
+          operatorOf(request),
+          idIn(request.params),
+          request.query.purge,
+        ),
+      ),
   );
 };
 

@@ -121,6 +121,12 @@ const listed = {
     description: 'When a token or key of it was last used, to a quarter of an hour.',
   }),
   suspension: Suspension,
+  purge_at: Type.Unsafe<string | null>({
+    ...Timestamp,
+    type: ['string', 'null'],
+    description: 'Of a deleted one: until then it can be restored.',
+    examples: [null],
+  }),
 };
 
 export const ListedOrganization = Type.Object(listed, {
@@ -170,6 +176,19 @@ export const OperatedOrganizationBody = Type.Object(
     ),
   },
   { additionalProperties: false, minProperties: 1 },
+);
+
+export const DeletionQuery = Type.Object(
+  {
+    purge: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description: 'Whether it is to be gone at once, in spite of a grace period.',
+        examples: [true],
+      }),
+    ),
+  },
+  { additionalProperties: false },
 );
 
 export const SuspendBody = Type.Object(

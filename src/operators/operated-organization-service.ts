@@ -12,8 +12,12 @@ import type { OrganizationDocument, QuotaDocument } from '../registry/organizati
 import { OrganizationBusyError, OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { retryWhileBusy } from '../retry-while-busy.ts';
-import type { OrganizationDeletion } from '../tenants/lifecycle/organization-deletion.ts';
+import type {
+  DeletedOrganization,
+  OrganizationGrace,
+} from '../tenants/lifecycle/organization-grace.ts';
 import { assertVisibleText } from '../visible-text.ts';
+import { GracePeriodOverError, OrganizationDeletedError } from './operator-errors.ts';
 
 /** An organization as operators see it. */
 export interface OperatedOrganization {
@@ -34,7 +38,7 @@ interface OperatedOrganizationServiceDeps {
   registry: RegistryStore;
   memberships: MembershipStore;
   admins: AdminStore;
-  deletion: OrganizationDeletion;
+  grace: OrganizationGrace;
   changed: AccessChanged;
   clock: Clock;
   logger: Logger;
@@ -101,21 +105,50 @@ export class OperatedOrganizationService {
   }
 
   /**
-   * Deletes an organization, active or suspended, with all that is its own.
+   * Deletes an organization, active or suspended, with all that is its own: at the end of the grace period, if there is one.
+   * One that is deleted already stays as it is.
    *
-   * @returns what it was
+   * @param now - whether it is to be gone at once, in spite of the grace period
    * @throws OrganizationNotFoundError, OrganizationBusyError
    */
-  async delete(caller: OperatorCaller, id: ObjectId): Promise<OrganizationDocument> {
+  async delete(caller: OperatorCaller, id: ObjectId, now = false): Promise<DeletedOrganization> {
+    const { grace, changed } = this.#deps;
     const deleted = await retryWhileBusy(
       async () => {
         const seen = await this.#find(id);
-        return (await this.#deps.deletion.run(seen)) ? seen : null;
+        if (seen.deletion !== undefined && seen.state === 'deleted' && !now)
+          return { organization: seen, purgeAt: seen.deletion.purge_at };
+        return grace.delete(seen, now);
       },
       () => new OrganizationBusyError(),
     );
-    this.#note(caller, 'delete', id);
+    changed(id);
+    this.#note(caller, now ? 'purge' : 'delete', id);
     return deleted;
+  }
+
+  /**
+   * Brings a deleted organization back within its grace period, as it was but for its sessions. Idempotent.
+   *
+   * @throws GracePeriodOverError, OrganizationNotFoundError once it is purged, OrganizationBusyError
+   */
+  async restore(caller: OperatorCaller, id: ObjectId): Promise<OperatedOrganization> {
+    const { grace, changed } = this.#deps;
+    const restored = await retryWhileBusy(
+      async () => {
+        const seen = await this.#find(id);
+        if (seen.state === 'active' || seen.state === 'suspended') return seen;
+        if (seen.state !== 'deleted') return null;
+        const back = await grace.restore(seen);
+        if (back !== null) this.#note(caller, 'restore', id);
+        // As it was seen: then it is the time that has passed.
+        else if ((await this.#find(id)).version === seen.version) throw new GracePeriodOverError();
+        return back;
+      },
+      () => new OrganizationBusyError(),
+    );
+    changed(id);
+    return this.#withPeople(restored);
   }
 
   /** @param decide - what to change of the organization as it is; undefined if nothing has to be */
@@ -131,6 +164,7 @@ export class OperatedOrganizationService {
         const seen = await this.#find(id);
         // An operation under way ends with a state of its own, which this must not be lost in.
         if (seen.operation !== undefined) return null;
+        if (seen.state === 'deleted') throw new OrganizationDeletedError();
         const change = decide(seen);
         if (change === undefined) return seen;
         const $set = { ...change.$set, updated_at: clock.now() };

@@ -4,7 +4,7 @@ import { statusOf } from './organization-status.ts';
 
 /** An organization in a list. */
 export function listedView(organization: ListedOrganization) {
-  const { _id, state, measured, last_active_at, created_at, suspension } = organization;
+  const { _id, state, measured, last_active_at, created_at, suspension, deletion } = organization;
   const { organization_name, collection_name, database, external_id, updated_at } = organization;
   return {
     ...{ id: _id.toHexString(), organization_name, collection_name, database },
@@ -17,6 +17,7 @@ export function listedView(organization: ListedOrganization) {
     measured_at: (measured?.at ?? created_at).toISOString(),
     last_active_at: (last_active_at ?? created_at).toISOString(),
     suspension: suspensionView(suspension),
+    purge_at: deletion === undefined ? null : deletion.purge_at.toISOString(),
   };
 }
 

@@ -18,6 +18,28 @@ export class OperatorRequiredError extends AppError {
   }
 }
 
+/** It can be restored, but not be acted on until it is. */
+export class OrganizationDeletedError extends AppError {
+  constructor() {
+    super(
+      'conflict',
+      'organization_deleted',
+      'This organization is deleted. Restore it first; until its purge_at that is possible.',
+    );
+  }
+}
+
+/** It has been deleted for too long, and is about to be purged. */
+export class GracePeriodOverError extends AppError {
+  constructor() {
+    super(
+      'conflict',
+      'grace_period_over',
+      'The grace period of this organization is over; it is about to be purged.',
+    );
+  }
+}
+
 /** `SIGNUP=operators`: organizations are not made by whoever comes along. */
 export class SignupClosedError extends AppError {
   constructor() {

@@ -1,13 +1,20 @@
 import type { OrganizationState } from '../registry/organization-document.ts';
 
 /** What operators see of the state of an organization. A rename is online, so it is no state of its own. */
-export const ORGANIZATION_STATUSES = ['provisioning', 'active', 'suspended', 'deleting'] as const;
+export const ORGANIZATION_STATUSES = [
+  'provisioning',
+  'active',
+  'suspended',
+  'deleted',
+  'deleting',
+] as const;
 export type OrganizationStatus = (typeof ORGANIZATION_STATUSES)[number];
 
 const STATES: Record<OrganizationStatus, readonly OrganizationState[]> = {
   provisioning: ['provisioning'],
   active: ['active', 'renaming'],
   suspended: ['suspended'],
+  deleted: ['deleted'],
   deleting: ['deleting'],
 };
 

@@ -150,7 +150,9 @@ export const organizationRoutes: FastifyPluginAsyncTypebox<{ services: Services 
         summary: 'Delete your organization',
         description:
           'Deletes the organization, its collection with every document, and the accounts of those who belong to no ' +
-          'other organization. Its name is free again. `organization_name`, in the query or the body, is a safeguard.',
+          'other organization. Its name is free again. `organization_name`, in the query or the body, is a safeguard. With ' +
+          '`DELETE_GRACE` all of that takes place at `purge_at`; until then nothing of it answers, and an operator can ' +
+          'restore it.',
         querystring: DeleteParameters,
         body: DeleteParameters,
         response: {

@@ -1,13 +1,25 @@
 import type { Document, ObjectId, UUID } from 'mongodb';
 
 /**
- * Where an organization is in its life. Only `active` and `renaming` answer requests; the other middle states exist
- * while an operation is under way, or until recovery has ended what a crash left.
+ * Where an organization is in its life. Only `active` and `renaming` answer requests; with `suspended` and `deleted` an
+ * organization rests, the other states exist while an operation is under way, or until recovery has ended what a crash left.
  */
-export type OrganizationState = 'provisioning' | 'active' | 'renaming' | 'suspended' | 'deleting';
+export type OrganizationState =
+  | 'provisioning'
+  | 'active'
+  | 'renaming'
+  | 'suspended'
+  /** Deleted, and to be purged at the end of a grace period unless it is restored. */
+  | 'deleted'
+  | 'deleting';
 
 /** The states in which an organization serves its members. A rename is online, so it is one of them. */
 export const SERVING_STATES: readonly OrganizationState[] = ['active', 'renaming'];
+
+/** Whether an organization is gone for its members, if not for good. @param state - null when there is none of that id */
+export function isGone(state: OrganizationState | null): boolean {
+  return state === null || state === 'deleting' || state === 'deleted';
+}
 
 /** A tenant collection's full address. The UUID is its identity: it survives a rename and is never used again. */
 export interface CollectionReference {
@@ -89,6 +101,16 @@ export interface SuspensionDocument {
   operator_id: ObjectId;
 }
 
+/** How an organization came to be deleted, and until when it can be restored. Times are by the database's clock. */
+export interface DeletionDocument {
+  /** Names this deletion: how a caller whose answer got lost learns that it took place. */
+  id: ObjectId;
+  at: Date;
+  purge_at: Date;
+  /** What it is restored to. */
+  from: 'active' | 'suspended';
+}
+
 type IdentityField = 'organization_name' | 'name_key' | 'slug' | 'skeleton' | 'collection_name';
 
 /** An organization in the master database: the registry's one document about a tenant. */
@@ -115,6 +137,8 @@ export interface OrganizationDocument {
   quota?: QuotaDocument;
   /** While it is suspended. */
   suspension?: SuspensionDocument;
+  /** While it is deleted, and can be restored. */
+  deletion?: DeletionDocument;
   /** What operators find it by: see `search-keys.ts`. Absent on a document of an older release until it is filled in. */
   search_keys?: string[];
   /** How much was in it, and when: see `OrganizationMeasurement`. */

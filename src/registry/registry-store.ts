@@ -29,6 +29,11 @@ export const ORGANIZATIONS: MasterCollection = {
       key: { measure_at: 1 },
       partialFilterExpression: { measure_at: { $type: 'date' } },
     },
+    {
+      name: 'purge_at',
+      key: { 'deletion.purge_at': 1 },
+      partialFilterExpression: { 'deletion.purge_at': { $type: 'date' } },
+    },
     // Only documents with work under way are in it, so that looking for stuck work costs nothing.
     {
       name: 'operation_leases',
@@ -119,6 +124,66 @@ export class RegistryStore {
     // One that is being given it does not have it yet.
     const filter = { 'held.external_ids': externalId, external_id: externalId };
     return retryTransient(() => this.#organizations.findOne(filter, withinDeadline()));
+  }
+
+  /**
+   * Deletes an organization that is active or suspended, for as long as a grace period lasts. In one step, by the database's
+   * clock.
+   *
+   * @param id - names this deletion
+   * @returns the new document, or null when it has changed since `seen`
+   */
+  markDeleted(
+    seen: OrganizationDocument,
+    id: ObjectId,
+    graceMs: number,
+  ): Promise<OrganizationDocument | null> {
+    const purge_at = { $add: ['$$NOW', graceMs] };
+    const fields = {
+      state: 'deleted',
+      deletion: { id, at: '$$NOW', purge_at, from: '$state' },
+      version: { $add: ['$version', 1] },
+    };
+    const restful = { state: { $in: ['active', 'suspended'] as OrganizationState[] } };
+    return retryTransient(async () => {
+      const marked = await this.#organizations.findOneAndUpdate(
+        { $and: [unchanged(seen), restful] },
+        [{ $set: fields }],
+        { ...withinDeadline(), returnDocument: 'after' },
+      );
+      // A retry after a lost answer finds its own deletion.
+      const own = { _id: seen._id, state: 'deleted' as const, 'deletion.id': id };
+      return marked ?? this.#organizations.findOne(own, withinDeadline());
+    });
+  }
+
+  /** Takes a deletion back within its grace period. @returns the new document, or null when it has changed since `seen` */
+  async restore(seen: OrganizationDocument): Promise<OrganizationDocument | null> {
+    const isInTime = { $expr: { $gt: ['$deletion.purge_at', '$$NOW'] } };
+    const fields = { state: '$deletion.from', version: { $add: ['$version', 1] } };
+    return retryTransient(() =>
+      this.#organizations.findOneAndUpdate(
+        { $and: [unchanged(seen), { state: 'deleted' }, isInTime] },
+        [{ $set: fields }, { $unset: 'deletion' }],
+        { ...withinDeadline(), returnDocument: 'after' },
+      ),
+    );
+  }
+
+  /** Deleted organizations whose grace period is over, longest over first. */
+  dueToPurge(limit: number): Promise<OrganizationDocument[]> {
+    const due = {
+      state: 'deleted' as const,
+      'deletion.purge_at': { $type: 'date' as const },
+      $expr: { $lte: ['$deletion.purge_at', '$$NOW'] },
+    };
+    return retryTransient(() =>
+      this.#organizations
+        .find(due, withinDeadline())
+        .sort({ 'deletion.purge_at': 1 })
+        .limit(limit)
+        .toArray(),
+    );
   }
 
   /** Every organization with no operation under way, for comparison with the collections that exist. */

@@ -7,7 +7,7 @@ import type { AdminStore } from '../admins/admin-store.ts';
 import type { Clock } from '../clock.ts';
 import type { Page, PageRequest } from '../http/pagination.ts';
 import type { MembershipStore } from '../members/membership-store.ts';
-import type { OrganizationDocument } from '../registry/organization-document.ts';
+import { isGone, type OrganizationDocument } from '../registry/organization-document.ts';
 import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import type { AccessTokens } from './access-tokens.ts';
@@ -104,7 +104,7 @@ export class SessionService {
       memberships.find(organization_id, admin_id),
       admins.findById(admin_id),
     ]);
-    const isDue = state !== null && state !== 'deleting' && membership !== null;
+    const isDue = !isGone(state) && membership !== null;
     const isProven =
       admin !== null &&
       sameChange(lastChangeOf(admin), lastChangeOf(seen)) &&

@@ -135,6 +135,7 @@ describe('the document', () => {
         'get /orgs',
         'get /orgs/{id}',
         'patch /orgs/{id}',
+        'post /orgs/{id}/restore',
         'post /orgs/{id}/resume',
         'post /orgs/{id}/suspend',
         'delete /operator/mfa/totp',

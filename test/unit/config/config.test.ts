@@ -36,6 +36,7 @@ describe('settings', () => {
       },
       rateLimits: true,
       operators: { signup: 'open' },
+      deleteGraceSeconds: 0,
       logging: { level: 'info', pretty: true },
       dataDir: './data',
       embedded: { dataDir: './data' },
@@ -80,6 +81,7 @@ describe('settings', () => {
       OPERATOR_EMAIL: 'grace@ops.example',
       OPERATOR_PASSWORD: 'a passphrase of grace',
       SIGNUP: 'operators',
+      DELETE_GRACE: '7d',
       PATH: '/usr/bin:/bin',
     });
     expect(config).toEqual({
@@ -107,6 +109,7 @@ describe('settings', () => {
       },
       rateLimits: true,
       operators: { email: 'grace@ops.example', signup: 'operators' },
+      deleteGraceSeconds: 604_800,
       trustProxy: 2,
       logging: { level: 'warn', pretty: false },
       dataDir: '/var/lib/tenantry',
