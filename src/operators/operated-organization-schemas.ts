@@ -7,7 +7,7 @@ import {
   OrganizationNameString,
 } from '../organizations/organization-schemas.ts';
 import { ORGANIZATION_ORDERS } from './organization-list-service.ts';
-import { ORGANIZATION_STATUSES } from './organization-status.ts';
+import { LISTED_STATUSES, ORGANIZATION_STATUSES } from './organization-status.ts';
 
 export const OrganizationParams = Type.Object({ id: ObjectIdString });
 
@@ -27,7 +27,9 @@ export const OrganizationListQuery = Type.Object(
         examples: ['acm'],
       }),
     ),
-    status: Type.Optional(Status),
+    status: Type.Optional(
+      Type.Enum([...LISTED_STATUSES], { description: 'Only those that are so.' }),
+    ),
     external_id: Type.Optional(ExternalId),
     sort: Type.Optional(
       Type.Enum([...ORGANIZATION_ORDERS], {

@@ -8,7 +8,7 @@ import {
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { EVERYTHING, searchKeyOf, searchKeysOf } from '../registry/search-keys.ts';
 import { cursorOf, positionOf } from './organization-cursor.ts';
-import { type OrganizationStatus, statesOf } from './organization-status.ts';
+import { type ListedStatus, statesOf } from './organization-status.ts';
 
 /** The orders of lists of organizations; with `-` the other way round. */
 export const ORGANIZATION_ORDERS = [
@@ -26,7 +26,7 @@ export type OrganizationOrder = (typeof ORGANIZATION_ORDERS)[number];
 /** Which organizations are wanted, in which order. */
 export interface OrganizationListRequest {
   q?: string;
-  status?: OrganizationStatus;
+  status?: ListedStatus;
   external_id?: string;
   sort?: OrganizationOrder;
   limit?: number;

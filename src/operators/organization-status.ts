@@ -10,8 +10,11 @@ export const ORGANIZATION_STATUSES = [
 ] as const;
 export type OrganizationStatus = (typeof ORGANIZATION_STATUSES)[number];
 
-const STATES: Record<OrganizationStatus, readonly OrganizationState[]> = {
-  provisioning: ['provisioning'],
+/** Those that lists know: what is being made is not there yet. */
+export const LISTED_STATUSES = ['active', 'suspended', 'deleted', 'deleting'] as const;
+export type ListedStatus = (typeof LISTED_STATUSES)[number];
+
+const STATES: Record<ListedStatus, readonly OrganizationState[]> = {
   active: ['active', 'renaming'],
   suspended: ['suspended'],
   deleted: ['deleted'],
@@ -23,6 +26,6 @@ export function statusOf(state: OrganizationState): OrganizationStatus {
 }
 
 /** @param status - undefined for all of them */
-export function statesOf(status: OrganizationStatus | undefined): readonly OrganizationState[] {
+export function statesOf(status: ListedStatus | undefined): readonly OrganizationState[] {
   return status === undefined ? Object.values(STATES).flat() : STATES[status];
 }

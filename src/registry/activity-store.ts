@@ -88,7 +88,11 @@ export class ActivityStore {
    */
   async fillIn(now: Date, limit: number): Promise<number> {
     // Null finds those without it, by the index.
-    const unlisted = { search_keys: null } as unknown as Filter<OrganizationDocument>;
+    const unlisted = {
+      search_keys: null,
+      // One that is being made is listed when it has been.
+      state: { $ne: 'provisioning' },
+    } as unknown as Filter<OrganizationDocument>;
     const found = await retryTransient(() =>
       this.#organizations
         .find(unlisted, { ...withinDeadline(), projection: { slug: 1, created_at: 1 } })

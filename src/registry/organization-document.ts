@@ -139,7 +139,10 @@ export interface OrganizationDocument {
   suspension?: SuspensionDocument;
   /** While it is deleted, and can be restored. */
   deletion?: DeletionDocument;
-  /** What operators find it by: see `search-keys.ts`. Absent on a document of an older release until it is filled in. */
+  /**
+   * What operators find it by: see `search-keys.ts`. Absent while it is made, and on a document of an older
+   * release until it is filled in.
+   */
   search_keys?: string[];
   /** How much was in it, and when: see `OrganizationMeasurement`. */
   measured?: { records: number; bytes: number; at: Date };

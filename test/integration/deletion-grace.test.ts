@@ -1,5 +1,5 @@
 import { ObjectId } from 'mongodb';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { apiOf, bearer, expectProblem, tally } from '../support/api.ts';
 import { makeKey, withKey } from '../support/api-keys.ts';
 import { Cluster, type Instance } from '../support/cluster.ts';
@@ -20,15 +20,14 @@ beforeAll(async () => {
   cluster = await Cluster.create();
   service = await cluster.instance({ settings });
 });
-beforeEach(async () => {
+afterEach(async () => {
   expect(await contradictions(cluster.db)).toEqual([]);
+});
+beforeEach(async () => {
   await cluster.empty();
   grace = await anOperator(service);
 });
-afterAll(async () => {
-  expect(await contradictions(cluster.db)).toEqual([]);
-  await cluster[Symbol.asyncDispose]();
-});
+afterAll(() => cluster[Symbol.asyncDispose]());
 
 type Of = Pick<SignedUp, 'organization'>;
 

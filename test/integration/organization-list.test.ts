@@ -1,7 +1,7 @@
 import type { Document } from 'mongodb';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ORGANIZATION_ORDERS } from '../../src/operators/organization-list-service.ts';
-import { ORGANIZATION_STATUSES, statesOf } from '../../src/operators/organization-status.ts';
+import { LISTED_STATUSES, statesOf } from '../../src/operators/organization-status.ts';
 import {
   type OrganizationSort,
   queriesOf,
@@ -177,7 +177,7 @@ describe('the plan', () => {
       if (inner) yield* stagesOf(inner);
   }
 
-  const statuses = [undefined, ...ORGANIZATION_STATUSES];
+  const statuses = [undefined, ...LISTED_STATUSES];
   const searches = [undefined, 'a', 'globex', 'labs', 'globex labs 1', 'nobody'];
   const combinations = ORGANIZATION_ORDERS.flatMap((order) =>
     statuses.flatMap((status) => searches.map((q) => [order, status, q] as const)),

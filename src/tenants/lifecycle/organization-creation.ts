@@ -54,7 +54,11 @@ export class OrganizationCreation {
       await this.#deps.faults('create:reserved');
       await this.#addCollection(request, claim);
       await this.#addOwner(request);
-      const active = await this.#deps.operations.finish(claim, { $set: { state: 'active' } });
+      // Listed from here on, and not before: what is undone needs no place in the indexes of lists.
+      const listed = { search_keys: searchKeysOf(request.name.slug) };
+      const active = await this.#deps.operations.finish(claim, {
+        $set: { ...listed, state: 'active' },
+      });
       await this.#deps.faults('create:committed');
       return active;
     } catch (error) {
@@ -101,7 +105,6 @@ export class OrganizationCreation {
       state: 'provisioning',
       held: { slugs: [name.slug], skeletons: [name.skeleton], external_ids: [] },
       metadata: {},
-      search_keys: searchKeysOf(name.slug),
       measured: { records: 0, bytes: 0, at: now },
       last_active_at: now,
       version: 0,
