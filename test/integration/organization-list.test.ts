@@ -97,6 +97,7 @@ describe('a list', () => {
       measured_at: documents[2_000]?.measured.at.toISOString(),
       last_active_at: documents[2_000]?.last_active_at.toISOString(),
       suspension: null,
+      purge_at: null,
     });
   });
 
