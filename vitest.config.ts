@@ -25,6 +25,9 @@ const ANYWHERE = [
   'invitation-crashes',
   'key-rotation',
   'late-writes',
+  'library-cursors',
+  'library-package',
+  'library-tokens',
   'link-pages',
   'log-secrecy',
   'mail',
@@ -40,12 +43,13 @@ const ANYWHERE = [
   'rate-limits',
   'readme',
   'reset-races',
+  'schema-violations',
   'session-eras',
   'token-attacks',
   'two-invitations',
 ];
 /** They start a MongoDB of their own, whatever the project's is. */
-const WITH_THEIR_OWN = ['embedded-mongod', 'start', 'stop'];
+const WITH_THEIR_OWN = ['embedded-mongod', 'index-builds', 'start', 'stop'];
 
 export default defineConfig({
   test: {

@@ -4,6 +4,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { accountLinkRoutes } from './admins/account-link-routes.ts';
 import { adminRoutes, loginRoutes, publicAdminRoutes } from './admins/admin-routes.ts';
 import { apiKeyRoutes } from './api-keys/api-key-routes.ts';
+import { changeFeedRoutes } from './change-feed/change-feed-routes.ts';
 import { healthRoutes } from './health/health-routes.ts';
 import { addCaller, requireCaller, requireOperator } from './http/authentication.ts';
 import { addBodyParsers } from './http/body-parsers.ts';
@@ -19,6 +20,7 @@ import { addTextSafety } from './http/text-safety.ts';
 import { transportErrors } from './http/transport-errors.ts';
 import { addValidation } from './http/validation.ts';
 import { addIdempotency } from './idempotency/idempotency-plugin.ts';
+import { indexRoutes } from './indexes/index-routes.ts';
 import { invitationRoutes, publicInvitationRoutes } from './invitations/invitation-routes.ts';
 import { jwksRoutes } from './keys/jwks-routes.ts';
 import { linkPageRoutes } from './link-pages/link-page-routes.ts';
@@ -35,9 +37,12 @@ import {
   publicOrganizationRoutes,
 } from './organizations/organization-routes.ts';
 import { addLimitReports, addRateLimits } from './rate-limits/rate-limit-plugin.ts';
+import { recordSchemaRoutes } from './record-schema/record-schema-routes.ts';
+import { recordRoutes } from './records/record-routes.ts';
 import { roleRoutes } from './roles/role-routes.ts';
 import type { Services } from './services.ts';
 import { sessionRoutes } from './sessions/session-routes.ts';
+import { usageRoutes } from './usage/usage-routes.ts';
 
 /** How the application is set up, beyond its services. */
 export interface AppOptions {
@@ -49,6 +54,8 @@ export interface AppOptions {
 }
 
 const REQUEST_TIMEOUT_MS = 30_000;
+/** The id of a record may be long, as Extended JSON in a URL; the router would stop at 100 characters. */
+const MAX_PARAM_LENGTH = 8_192;
 
 /**
  * Builds the HTTP application on its services: plugins, scopes, routes. It does not listen.
@@ -68,6 +75,7 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     ...transportErrors,
     ...(trustProxy !== undefined && { trustProxy: trusted(trustProxy) }),
     requestTimeout: REQUEST_TIMEOUT_MS,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     forceCloseConnections: 'idle',
   }).withTypeProvider<TypeBoxTypeProvider>();
 
@@ -119,9 +127,14 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     await scope.register(invitationRoutes, { services });
     await scope.register(roleRoutes, { services });
     await scope.register(apiKeyRoutes, { services });
+    await scope.register(recordSchemaRoutes, { services });
+    await scope.register(indexRoutes, { services });
+    await scope.register(usageRoutes, { services });
     await scope.register(adminRoutes, { services });
     await scope.register(sessionRoutes, { services });
     await scope.register(mfaRoutes, { services });
+    await scope.register(recordRoutes, { services });
+    await scope.register(changeFeedRoutes, { services });
   });
   await app.register(async (scope) => {
     documentSecurity(scope, OF_OPERATORS);

@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import closeWithGrace from 'close-with-grace';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { buildApp } from './app.ts';
+import { FEED_LIMITS } from './change-feed/feed-times.ts';
 import type { Config } from './config/config.ts';
 import { ConfigError } from './config/config-error.ts';
 import { developmentSecret } from './config/development-secret.ts';
@@ -18,6 +19,8 @@ import { createServices } from './services.ts';
 
 /** How long requests under way, and then the embedded MongoDB, may take to end. */
 const SHUTDOWN_LIMIT_MS = 20_000;
+/** For opening and closing change feeds while all that there may be hold theirs. */
+const SPARE_CONNECTIONS = 20;
 
 await main();
 
@@ -80,11 +83,17 @@ async function serve(
     maxCollections = Math.min(maxCollections, mongod.maxCollections);
   }
   const client = running.adopt(createMongoClient(url), (one) => one.close());
+  const feedClient = running.adopt(
+    createMongoClient(url, { maxPoolSize: FEED_LIMITS.total + SPARE_CONNECTIONS }),
+    (one) => one.close(),
+  );
   await assertUsableDatabase(client);
   const settings = {
     masterDatabase: config.database.masterDb,
     tenantDatabase: config.database.tenantDb,
     maxCollections,
+    maxIndexes: config.organizations.maxIndexes,
+    defaultQuota: config.organizations.quota,
     jwtSecret,
     jwtPreviousSecrets: secrets.jwtPreviousSecrets,
     signingKeys: secrets.signingKeys,
@@ -99,7 +108,7 @@ async function serve(
   const mailer = createMailer(config, secrets, logger);
   if (config.mail.server !== undefined) logger.info(`mail is sent through ${config.mail.server}`);
   running.defer(async () => mailer[Symbol.asyncDispose]?.());
-  const services = running.use(createServices(client, settings, logger, { mailer }));
+  const services = running.use(createServices(client, settings, logger, { mailer, feedClient }));
   await services.start();
   const app = running.adopt(await buildApp(services, { logger, ...proxiesOf(config) }), (one) =>
     one.close(),

@@ -1,6 +1,7 @@
 import type { MongoClient, ObjectId } from 'mongodb';
 import { createAccessCaches } from './composition/access-caches.ts';
 import { createBackground } from './composition/background.ts';
+import { createChangeFeeds } from './composition/change-feeds.ts';
 import { createCredentials } from './composition/credentials.ts';
 import {
   createFoundation,
@@ -51,10 +52,11 @@ export function createServices(
     ...{ ...credentials, ...operatorAccess, notices: sessions.notices },
     ...{ grace: lifecycle.grace, changed: accessCaches.changed },
   });
+  const records = createRecords(foundation, stores, accessCaches);
   const organizations = createOrganizations(foundation, stores, {
-    ...{ ...credentials, ...lifecycle, ...sessions, accounts: lifecycle.accounts },
+    ...{ ...credentials, ...lifecycle, ...sessions, ...records, accounts: lifecycle.accounts },
   });
-  const records = createRecords(foundation, stores);
+  const changeFeeds = createChangeFeeds(foundation, stores, records);
   const readiness = new Readiness({ client });
   const { keys, ids } = foundation;
   const { recovery, reconciliation, grace } = lifecycle;
@@ -73,7 +75,7 @@ export function createServices(
     ...operatorAccess,
     ...operators,
     signup: settings.signup ?? 'open',
-    ...{ recovery, reconciliation, readiness, measurement, grace },
+    ...{ recovery, reconciliation, readiness, changeFeeds, measurement, grace },
     idempotency: new IdempotencyService({ store: stores.idempotency, ids, keys }),
 
     /** An organization's data. @throws OrganizationNotFoundError */
@@ -101,6 +103,7 @@ export function createServices(
     },
 
     async [Symbol.asyncDispose](): Promise<void> {
+      await changeFeeds[Symbol.asyncDispose]();
       await accessCaches.changes[Symbol.asyncDispose]();
       await background.lastUse[Symbol.asyncDispose]();
       await recordLastUse().catch((error: unknown) =>

@@ -10,7 +10,7 @@ import { type OrganizationState, SERVING_STATES } from '../registry/organization
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { builtInPermissions, type Permission } from '../roles/permissions.ts';
 import type { RoleStore } from '../roles/role-store.ts';
-import type { AccessTokenClaims, AccessTokens } from '../sessions/access-tokens.ts';
+import type { AccessTokenClaims } from '../sessions/access-tokens.ts';
 import { endOf, isOfEra } from '../sessions/account-session-store.ts';
 import { InvalidTokenError, OrganizationSuspendedError } from '../sessions/session-errors.ts';
 import type { SessionStore } from '../sessions/session-store.ts';
@@ -32,8 +32,17 @@ export interface SessionAccess {
   expiresAt: Date;
 }
 
+/** Which session a token names. */
+export type SessionClaims = Pick<AccessTokenClaims, 'sid' | 'admin_id' | 'org_id'>;
+
+/** What tells a good access token from any other text. */
+export interface TokenVerifier {
+  /** @throws InvalidTokenError, TokenExpiredError */
+  verify(token: string): AccessTokenClaims | Promise<AccessTokenClaims>;
+}
+
 interface AccessServiceDeps {
-  accessTokens: AccessTokens;
+  accessTokens: TokenVerifier;
   sessions: SessionStore;
   admins: AdminStore;
   memberships: MembershipStore;
@@ -43,7 +52,8 @@ interface AccessServiceDeps {
   lastUse: LastUse;
   organizationUse: LastUse;
   apiKeys: ApiKeyAccess;
-  operators: OperatorAccess;
+  /** Absent where operators have no business: their tokens are none there. */
+  operators?: OperatorAccess;
   clock: Clock;
 }
 
@@ -72,28 +82,32 @@ export class AccessService {
 
   /** As {@link authenticate}, of operators as well. @throws InvalidTokenError, TokenExpiredError, OrganizationSuspendedError */
   async identify(token: string, freshness: Freshness): Promise<Caller | OperatorCaller> {
-    const { accessTokens, apiKeys, operators } = this.#deps;
-    if (isApiKey(token)) return this.#noted(await apiKeys.authenticate(token, freshness));
+    const { accessTokens, apiKeys, operators, organizationUse } = this.#deps;
+    if (isApiKey(token)) {
+      const machine = await apiKeys.authenticate(token, freshness);
+      organizationUse.touch(machine.organizationId);
+      return machine;
+    }
     let claims: AccessTokenClaims;
     try {
-      claims = accessTokens.verify(token);
+      claims = await accessTokens.verify(token);
     } catch (error) {
       // Last, for members ask far more often.
       const operator =
-        error instanceof InvalidTokenError ? await operators.authenticate(token) : undefined;
+        error instanceof InvalidTokenError ? await operators?.authenticate(token) : undefined;
       if (operator === undefined) throw error;
       return operator;
     }
-    return this.#noted(await this.#memberOf(claims, freshness));
+    return this.authenticateSession(claims, freshness);
   }
 
-  #noted<T extends Caller>(caller: T): T {
-    this.#deps.organizationUse.touch(caller.organizationId);
-    return caller;
-  }
-
-  async #memberOf(claims: AccessTokenClaims, freshness: Freshness): Promise<MemberCaller> {
-    const { sessionAccess, clock, lastUse } = this.#deps;
+  /**
+   * As {@link authenticate}, for a member's token that has been verified.
+   *
+   * @throws InvalidTokenError, OrganizationSuspendedError
+   */
+  async authenticateSession(claims: SessionClaims, freshness: Freshness): Promise<MemberCaller> {
+    const { sessionAccess, clock, lastUse, organizationUse } = this.#deps;
     const load = () => this.#lookUp(claims.sid, claims.admin_id, claims.org_id);
     const access =
       freshness === 'recent'
@@ -102,6 +116,7 @@ export class AccessService {
     if (access.expiresAt <= clock.now()) throw new InvalidTokenError();
     assertServing(access.organizationState);
     lastUse.touch(access.caller.sessionId);
+    organizationUse.touch(access.caller.organizationId);
     return access.caller;
   }
 

@@ -6,6 +6,7 @@ import type { KeyAccess } from '../api-keys/api-key-access.ts';
 import { API_KEYS } from '../api-keys/api-key-store.ts';
 import { MasterChanges } from '../database/master-changes.ts';
 import { MEMBERSHIPS } from '../members/membership-store.ts';
+import type { QuotaDocument } from '../registry/organization-document.ts';
 import { ORGANIZATIONS } from '../registry/registry-store.ts';
 import { ROLES } from '../roles/role-store.ts';
 import { SESSIONS } from '../sessions/session-store.ts';
@@ -25,7 +26,11 @@ const UNIMPORTANT_FIELDS = [
   'last_active_at',
 ];
 /** What this instance remembers of who may do what, and how it learns that something has changed. */
-export function createAccessCaches({ master, clock, logger }: Foundation) {
+export function createAccessCaches({
+  master,
+  clock,
+  logger,
+}: Pick<Foundation, 'master' | 'clock' | 'logger'>) {
   // Read when an answer is looked for, which is after everything here has been made.
   const horizon = {
     get seenUntilMs(): number {
@@ -34,7 +39,8 @@ export function createAccessCaches({ master, clock, logger }: Foundation) {
   };
   const sessionAccess = new AccessCache<SessionAccess>({ clock, horizon });
   const keyAccess = new AccessCache<KeyAccess>({ clock, horizon });
-  const caches = [sessionAccess, keyAccess];
+  const quotas = new AccessCache<QuotaDocument>({ clock, horizon });
+  const caches = [sessionAccess, keyAccess, quotas];
   const changed: AccessChanged = (...ids) => {
     for (const cache of caches) cache.invalidate(ids);
   };
@@ -47,5 +53,5 @@ export function createAccessCaches({ master, clock, logger }: Foundation) {
       for (const cache of caches) cache.clear();
     },
   });
-  return { sessionAccess, keyAccess, changed, changes };
+  return { sessionAccess, keyAccess, quotas, changed, changes };
 }

@@ -1,4 +1,10 @@
 import type { Db, MongoClient } from 'mongodb';
+import {
+  FEED_LIMITS,
+  FEED_TIMES,
+  type FeedLimits,
+  type FeedTimes,
+} from '../change-feed/feed-times.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { type IdSource, randomIds } from '../ids.ts';
 import { ServiceKeys } from '../keys/service-keys.ts';
@@ -9,12 +15,19 @@ import type { Mailer } from '../mail/mailer.ts';
 import { randomTokens, type TokenSource } from '../one-time-tokens/one-time-tokens.ts';
 import type { TokenKeys } from '../sessions/token-signatures.ts';
 import { type FaultInjector, noFaults } from '../tenants/lifecycle/fault-points.ts';
+import type { Quota } from '../usage/quota-service.ts';
 
 /** What the services are built from. */
 export interface ServiceSettings {
   masterDatabase: string;
   tenantDatabase: string;
   maxCollections: number;
+  /** For each organization, the one on `_id` included; by default 16. */
+  maxIndexes?: number;
+  /** How long a request waits for an index to be built; by default 10 s. */
+  indexBuildWaitMs?: number;
+  /** What organizations may use for which operators have set nothing; by default as much as they like. */
+  defaultQuota?: Quota;
   jwtSecret: string;
   /** Secrets that `jwtSecret` has replaced: what was made with them stays good. */
   jwtPreviousSecrets?: readonly string[];
@@ -47,6 +60,10 @@ export interface ServiceSources {
   /** Of the secrets in links. */
   tokens: TokenSource;
   faults: FaultInjector;
+  /** What change feeds read with: each holds a connection. Without one, the client of everything else. */
+  feedClient: MongoClient;
+  feedTimes: FeedTimes;
+  feedLimits: FeedLimits;
 }
 
 /** What everything is made from. */
@@ -74,10 +91,12 @@ export function createFoundation(
   sources: Partial<ServiceSources>,
 ): Foundation {
   const { clock = systemClock, ids = randomIds, tokens = randomTokens } = sources;
-  const { faults = noFaults, mailer = noMailer } = sources;
+  const { faults = noFaults, mailer = noMailer, feedClient = client } = sources;
+  const { feedTimes = FEED_TIMES, feedLimits = FEED_LIMITS } = sources;
   const { jwtSecret: current, jwtPreviousSecrets: previous = [] } = settings;
   return {
     ...{ client, settings, logger, mailer, clock, ids, tokens, faults },
+    ...{ feedClient, feedTimes, feedLimits },
     master: client.db(settings.masterDatabase),
     keys: new ServiceKeys({ current, previous }),
     instanceId: ids.uuid(),

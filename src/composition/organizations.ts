@@ -13,12 +13,14 @@ import { RoleService } from '../roles/role-service.ts';
 import type { createCredentials } from './credentials.ts';
 import type { Foundation } from './foundation.ts';
 import type { createLifecycle } from './lifecycle.ts';
+import type { createRecords } from './records.ts';
 import type { createSessions } from './sessions.ts';
 import type { Stores } from './stores.ts';
 
 type OrganizationParts = ReturnType<typeof createCredentials> &
   ReturnType<typeof createLifecycle> &
-  Pick<ReturnType<typeof createSessions>, 'links' | 'notices' | 'logins'>;
+  Pick<ReturnType<typeof createSessions>, 'links' | 'notices' | 'logins'> &
+  Pick<ReturnType<typeof createRecords>, 'memberQuota'>;
 
 /** Organizations, and everybody and everything that belongs to one. */
 export function createOrganizations(
@@ -30,7 +32,7 @@ export function createOrganizations(
   const forgetAnswers = (id: ObjectId) => stores.idempotency.eraseSubject(id);
   const { registry, admins, memberships, invitations: invitationStore, sessions } = stores;
   const { credentials, passwords, creation, update, grace, budget, accounts } = parts;
-  const { links, notices, logins, reauthentication } = parts;
+  const { links, notices, logins, reauthentication, memberQuota } = parts;
 
   const organizations = new OrganizationService({
     ...{ registry, admins, memberships, passwords, credentials, creation, grace, budget },
@@ -54,11 +56,11 @@ export function createOrganizations(
   const makers = new Makers({ memberships, admins });
   const invitations = new InvitationService({
     ...{ ...links, invitations: invitationStore, memberships, admins, makers, roles, registry },
-    ...{ forgetAnswers, logger },
+    ...{ forgetAnswers, memberQuota, logger },
   });
   const acceptance = new InvitationAcceptance({
     ...{ invitations: invitationStore, memberships, admins, accounts, registry },
-    ...{ clock, ids, logger },
+    ...{ memberQuota, clock, ids, logger },
   });
   const joining = new JoiningService({
     ...{ invitations: invitationStore, acceptance, admins, registry, credentials, passwords },

@@ -1,18 +1,16 @@
-import { AccessService } from '../access/access-service.ts';
-import { LastUse } from '../access/last-use.ts';
 import { AccountService } from '../admins/account-service.ts';
 import { CredentialNotices } from '../admins/credential-notices.ts';
 import { EmailChangeService } from '../admins/email-change-service.ts';
 import { LoginService } from '../admins/login-service.ts';
 import { PasswordChange } from '../admins/password-change.ts';
 import { PasswordResetService } from '../admins/password-reset-service.ts';
-import { ApiKeyAccess } from '../api-keys/api-key-access.ts';
 import { MailTasks } from '../mail/mail-tasks.ts';
 import type { OperatorAccess } from '../operators/operator-access.ts';
 import { AccessTokens } from '../sessions/access-tokens.ts';
 import { RefreshTokens } from '../sessions/refresh-tokens.ts';
 import { SessionRotation } from '../sessions/session-rotation.ts';
 import { SessionService } from '../sessions/session-service.ts';
+import { createAccess } from './access.ts';
 import type { createAccessCaches } from './access-caches.ts';
 import type { createCredentials } from './credentials.ts';
 import { type Foundation, tokenKeysOf } from './foundation.ts';
@@ -26,16 +24,8 @@ interface SessionParts extends ReturnType<typeof createCredentials> {
 /** Who is signed in, with what, and what they may do. */
 export function createSessions(foundation: Foundation, stores: Stores, parts: SessionParts) {
   const { settings, keys, clock, ids, tokens, mailer, logger } = foundation;
-  const {
-    registry,
-    admins,
-    memberships,
-    sessions: sessionStore,
-    roles,
-    apiKeys: keyStore,
-  } = stores;
-  const { credentials, reauthentication, passwords, guesses } = parts;
-  const { sessionAccess, keyAccess } = parts.accessCaches;
+  const { registry, admins, memberships, sessions: sessionStore } = stores;
+  const { credentials, reauthentication, passwords, guesses, accessCaches } = parts;
   const { issuer, audience, accessTtlSeconds, refreshTtlSeconds, idleTtlSeconds } = settings;
 
   const accessTokens = new AccessTokens({
@@ -67,28 +57,9 @@ export function createSessions(foundation: Foundation, stores: Stores, parts: Se
     }),
   });
 
-  const sessionUse = new LastUse({ clock, record: (uses) => sessionStore.recordUse(uses) });
-  const keyUse = new LastUse({ clock, record: (uses) => keyStore.recordUse(uses) });
-  const organizationUse = new LastUse({
-    ...{ clock, record: (uses) => stores.activity.recordUse(uses) },
+  const { access, recordLastUse } = createAccess(clock, stores, {
+    ...{ accessTokens, accessCaches, operators: parts.operatorAccess },
   });
-  const access = new AccessService({
-    ...{ accessTokens, sessions: sessionStore, admins, memberships, registry, roles },
-    ...{
-      sessionAccess,
-      lastUse: sessionUse,
-      organizationUse,
-      clock,
-      operators: parts.operatorAccess,
-    },
-    apiKeys: new ApiKeyAccess({
-      ...{ keys: keyStore, registry, keyAccess, lastUse: keyUse, clock },
-    }),
-  });
-  /** Writes down what was used since the last time; a timer does it as well. */
-  const recordLastUse = async () => {
-    await Promise.all([sessionUse.flush(), keyUse.flush(), organizationUse.flush()]);
-  };
   return {
     ...{ access, accessTokens, sessions, logins, accounts, passwordResets, emailChanges },
     ...{ links, notices, mailTasks, recordLastUse },

@@ -46,8 +46,12 @@ export const MASTER_COLLECTIONS: readonly MasterCollection[] = [
 
 export type Stores = ReturnType<typeof createStores>;
 
+interface StoreParts extends Pick<Foundation, 'client' | 'master'> {
+  settings: Pick<Foundation['settings'], 'masterDatabase'>;
+}
+
 /** Everything that knows a query. @param changed - told by those that hold what access is decided by */
-export function createStores({ client, master, settings }: Foundation, changed: AccessChanged) {
+export function createStores({ client, master, settings }: StoreParts, changed: AccessChanged) {
   const operators = masterCollection<OperatorDocument>(master, OPERATORS);
   return {
     registry: new RegistryStore(master),

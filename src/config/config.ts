@@ -1,6 +1,8 @@
 import { isIP } from 'node:net';
 import { isAbsolute, join } from 'node:path';
 import type { TrustedProxies } from '../http/proxies.ts';
+import { MAX_INDEXES } from '../indexes/index-service.ts';
+import type { Quota } from '../usage/quota-service.ts';
 import { ConfigError } from './config-error.ts';
 import { readDuration } from './duration.ts';
 import { type FileReader, noFiles, readJwtSettings } from './jwt-settings.ts';
@@ -19,6 +21,10 @@ export const SETTINGS = [
   'MASTER_DB',
   'TENANT_DB',
   'MAX_COLLECTIONS',
+  'MAX_INDEXES_PER_ORGANIZATION',
+  'QUOTA_MAX_RECORDS',
+  'QUOTA_MAX_BYTES',
+  'QUOTA_MAX_MEMBERS',
   'JWT_SECRET',
   'JWT_PREVIOUS_SECRETS',
   'JWT_PRIVATE_KEYS',
@@ -68,6 +74,12 @@ export interface Config {
     readonly masterDb: string;
     readonly tenantDb: string;
     readonly maxCollections: number;
+  };
+  readonly organizations: {
+    /** For each, the one on `_id` included. */
+    readonly maxIndexes: number;
+    /** For each, unless operators have set another. */
+    readonly quota: Quota;
   };
   readonly tokens: {
     readonly accessTtlSeconds: number;
@@ -147,6 +159,7 @@ export function parseConfig(
     environment: runEnvironment,
     server,
     database,
+    organizations: readOrganizations(reader),
     tokens: { ...readLifetimes(reader), issuer: jwt.issuer, audience: jwt.audience },
     passwords: {
       bcryptCost: reader.integer('BCRYPT_COST', {
@@ -209,6 +222,24 @@ function readDeleteGrace(reader: SettingReader): number {
       : 'must be seconds, or a number with s, m, h or d behind it (7d), up to 366d',
   );
   return text === undefined ? 0 : (readDuration(text) ?? 0);
+}
+
+function readOrganizations(reader: SettingReader): Config['organizations'] {
+  const quota = (name: string, min: number) =>
+    reader.text(name) === undefined
+      ? null
+      : reader.integer(name, { min, max: 999_999_999_999_999, fallback: min });
+  return {
+    maxIndexes: reader.integer('MAX_INDEXES_PER_ORGANIZATION', {
+      ...{ min: 1, max: 64, fallback: MAX_INDEXES },
+    }),
+    quota: {
+      max_records: quota('QUOTA_MAX_RECORDS', 0),
+      max_bytes: quota('QUOTA_MAX_BYTES', 0),
+      // Whoever signs up is one.
+      max_members: quota('QUOTA_MAX_MEMBERS', 1),
+    },
+  };
 }
 
 function readRateLimits(reader: SettingReader, warnings: string[]): boolean {

@@ -1,4 +1,4 @@
-import { MongoClient } from 'mongodb';
+import { MongoClient, type MongoClientOptions } from 'mongodb';
 
 /**
  * The write concern of every write. `majority` is what survives a fail-over (measured: with `w: 1`, 200 of 200
@@ -15,10 +15,13 @@ export const DURABLE = { w: 'majority', j: true } as const;
 const SERVER_SELECTION_TIMEOUT_MS = 2_000;
 
 /**
- * One client per cluster, shared by everything. Options given here win over those in the URL, so that a `w=1` in
+ * One client per cluster, shared by everything but what holds connections for long. Options given here win over those in the URL, so that a `w=1` in
  * `MONGO_URL` cannot weaken what the service promises.
  */
-export function createMongoClient(url: string): MongoClient {
+export function createMongoClient(
+  url: string,
+  options: Pick<MongoClientOptions, 'maxPoolSize'> = {},
+): MongoClient {
   return new MongoClient(url, {
     appName: 'tenantry',
     serverSelectionTimeoutMS: SERVER_SELECTION_TIMEOUT_MS,
@@ -31,5 +34,6 @@ export function createMongoClient(url: string): MongoClient {
     readPreference: 'primary',
     retryWrites: true,
     retryReads: true,
+    ...options,
   });
 }

@@ -54,7 +54,7 @@ const pulses = new WeakMap<MongoClient, Pulse>();
  * Runs a command that may take longer than a caller waits for a database that is away. As long as it has no answer, the
  * database is asked once a second whether it is there; if it is not, the command is given up, well within 3 s.
  *
- * @param limitMs - what the command was given as `maxTimeMS`
+ * @param limitMs - what the command was given as `maxTimeMS`; `Infinity` for one that may take as long as it takes
  * @param command - is handed the signal that ends it
  * @throws whatever ends it: an error for which `isDatabaseUnavailable` holds when the database is away
  */
@@ -67,10 +67,8 @@ export async function whileAlive<T>(
   withinDeadline();
   const pulse = pulseOf(client);
   const controller = new AbortController();
-  const limit = setTimeout(
-    () => controller.abort(new DOMException('the database is silent', 'TimeoutError')),
-    limitMs + GRACE_MS,
-  );
+  const silent = () => controller.abort(new DOMException('the database is silent', 'TimeoutError'));
+  const limit = limitMs === Infinity ? undefined : setTimeout(silent, limitMs + GRACE_MS);
   pulse.add(controller);
   try {
     return await command(controller.signal);

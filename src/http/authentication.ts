@@ -62,12 +62,7 @@ function requireOneOf(
     Object.assign(schema ?? {}, { 'x-permission': config.permission });
   });
   const admit = async (request: FastifyRequest, freshness: Freshness) => {
-    const token = bearerToken(request);
-    if (token === undefined) throw new AuthenticationRequiredError();
-    const { permission } = request.routeOptions.config;
-    const caller = await access.identify(token, freshness);
-    if (permission === undefined) throw new Error('the route declares no permission');
-    assertAllowed(caller, permission);
+    const caller = await admittedOf(access, request, freshness);
     if (caller.kind === 'operator') request.operator = caller;
     else request.caller = caller;
   };
@@ -87,6 +82,35 @@ function requireOneOf(
   scope.addHook('preValidation', async (request) => {
     if (isCurrent(request)) await admit(request, 'current');
   });
+}
+
+/**
+ * Who sends a request, if they may do what its route asks for. An answer that goes on for long asks again.
+ *
+ * @throws AppError `unauthenticated` or `forbidden` when they may not
+ */
+export async function admitted(
+  access: AccessService,
+  request: FastifyRequest,
+  freshness: Freshness,
+): Promise<Caller> {
+  const caller = await admittedOf(access, request, freshness);
+  if (caller.kind === 'operator') throw new OrganizationRequiredError();
+  return caller;
+}
+
+async function admittedOf(
+  access: AccessService,
+  request: FastifyRequest,
+  freshness: Freshness,
+): Promise<Caller | OperatorCaller> {
+  const token = bearerToken(request);
+  if (token === undefined) throw new AuthenticationRequiredError();
+  const { permission } = request.routeOptions.config;
+  const caller = await access.identify(token, freshness);
+  if (permission === undefined) throw new Error('the route declares no permission');
+  assertAllowed(caller, permission);
+  return caller;
 }
 
 function isCurrent({ method, routeOptions }: FastifyRequest): boolean {

@@ -28,6 +28,12 @@ export async function addOpenApi(app: FastifyInstance): Promise<void> {
         { name: 'Invitations', description: 'Becoming a member' },
         { name: 'Roles', description: 'What members may do' },
         { name: 'API keys', description: 'For machines that work for an organization' },
+        { name: 'Records', description: "An organization's own data" },
+        {
+          name: 'Schema and indexes',
+          description: 'What records have to be like, and how they are found',
+        },
+        { name: 'Usage', description: 'What an organization uses, and may use' },
         { name: 'Admins', description: 'Signing in, and your own account' },
         { name: 'Sessions', description: 'Where you are signed in' },
         { name: 'Operators', description: 'The people who run this installation' },

@@ -10,7 +10,9 @@ const KINDS: Record<ErrorKind, { status: number; title: string }> = {
   unauthenticated: { status: 401, title: 'Authentication needed' },
   forbidden: { status: 403, title: 'Not allowed' },
   not_found: { status: 404, title: 'Not found' },
+  not_acceptable: { status: 406, title: 'Not acceptable' },
   conflict: { status: 409, title: 'Conflict' },
+  gone: { status: 410, title: 'Gone' },
   precondition: { status: 412, title: 'Precondition failed' },
   too_large: { status: 413, title: 'Too large' },
   unsupported_media: { status: 415, title: 'Unsupported media type' },
@@ -18,6 +20,11 @@ const KINDS: Record<ErrorKind, { status: number; title: string }> = {
   too_many_requests: { status: 429, title: 'Too many requests' },
   unavailable: { status: 503, title: 'Service unavailable' },
 };
+
+/** The status of an error that is one part of an answer. */
+export function statusOf({ kind }: AppError): number {
+  return KINDS[kind].status;
+}
 
 export const Problem = Type.Object(
   {

@@ -1,5 +1,6 @@
 import type { FastifySchemaValidationError } from 'fastify';
 import { AppError, type FieldError } from '../errors.ts';
+import { ONE_ENTITY_TAG } from '../records/entity-tags.ts';
 import { ROLE_NAME } from '../roles/permissions.ts';
 
 /** The operation needs a body, and there is none. */
@@ -81,6 +82,7 @@ function typeInWords(type: unknown): string {
 /** The patterns that people meet. */
 const PATTERNS: Record<string, string> = {
   '^[0-9a-f]{24}$': 'must be an id: 24 hexadecimal digits in lower case',
+  [ONE_ENTITY_TAG]: 'must be an entity tag in double quotes, or *',
   [ROLE_NAME]:
     'must be the name of a role: lower-case letters, digits, _ and -, a letter first, at most 50',
 };

@@ -112,12 +112,14 @@ export class IdempotencyService {
 
   /**
    * Keeps an answer that repeating the request would give again; forgets one that only says "not now", and one that asks
-   * for a further proof, which makes another body of the same request.
+   * for a further proof, which makes another body of the same request. Of an attempt that failed, perhaps after its work was
+   * done, the ids are kept.
    */
   async end({ keyId, attemptId }: IdempotentAttempt, answer: Answer): Promise<void> {
     const { store } = this.#deps;
-    const passing = answer.status >= 500 || answer.status === 429 || answer.status === 401;
-    if (passing) await store.release(keyId, attemptId);
+    const passing = answer.status === 429 || answer.status === 401;
+    if (answer.status >= 500) await store.giveUp(keyId, attemptId);
+    else if (passing) await store.release(keyId, attemptId);
     else await store.complete(keyId, attemptId, this.#answers.seal(answer, keyId));
   }
 }

@@ -133,6 +133,20 @@ export class IdempotencyStore {
     );
   }
 
+  /**
+   * Ends an attempt of which nobody knows what it did, so that the next one takes over at once, and knows what this one
+   * may have made.
+   */
+  async giveUp(id: string, attemptId: ObjectId): Promise<void> {
+    await retryTransient(() =>
+      this.#keys.updateOne(
+        { _id: id, attempt_id: attemptId, answer: null },
+        { $set: { locked_until: new Date(0) } },
+        withinDeadline(),
+      ),
+    );
+  }
+
   /** Forgets the answers about something that is gone, as far as they do not go with its organization. */
   async eraseSubject(subjectId: ObjectId): Promise<void> {
     await retryTransient(() => this.#keys.deleteMany({ subject_ids: subjectId }, withinDeadline()));

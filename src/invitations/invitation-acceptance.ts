@@ -10,6 +10,7 @@ import type { Logger } from '../logging/logger.ts';
 import type { MembershipDocument, MembershipStore } from '../members/membership-store.ts';
 import { isGone } from '../registry/organization-document.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
+import type { MemberQuota } from '../usage/member-quota.ts';
 import { InvitationNotFoundError } from './invitation-errors.ts';
 import type { Acceptance, InvitationDocument, InvitationStore } from './invitation-store.ts';
 
@@ -39,6 +40,7 @@ interface InvitationAcceptanceDeps {
   admins: AdminStore;
   accounts: AccountRemoval;
   registry: RegistryStore;
+  memberQuota: MemberQuota;
   clock: Clock;
   ids: IdSource;
   logger: Logger;
@@ -58,7 +60,7 @@ export class InvitationAcceptance {
 
   /**
    * @param invitation - as found by its token
-   * @throws InvitationNotFoundError when the organization is being deleted
+   * @throws InvitationNotFoundError when the organization is being deleted, QuotaExceededError
    * @throws DatabaseUnavailableError when the outcome is recovery's to decide
    */
   async run(invitation: InvitationDocument, joining: Joining): Promise<Outcome> {
@@ -99,7 +101,7 @@ export class InvitationAcceptance {
     role: string,
     joining: Joining,
   ): Promise<Outcome> {
-    const { invitations, memberships, admins, registry, clock, ids } = this.#deps;
+    const { invitations, memberships, admins, registry, memberQuota, clock, ids } = this.#deps;
     const { _id, organization_id } = invitation;
     const { attempt, admin_id, since } = acceptance;
     if (joining.kind === 'new' && !(await this.#makeAccount(joining.admin))) return 'changed';
@@ -116,6 +118,9 @@ export class InvitationAcceptance {
     if (pending?.kind === 'remove') return 'busy';
     // Another acceptance of the same person, whose mark would not survive this one's commit.
     if (pending?.kind === 'join' && !pending.attempt.equals(attempt)) return 'busy';
+    // Nobody is added who is a member already.
+    const isAdded = pending?.kind === 'join';
+    if (isAdded && !(await memberQuota.admits(organization_id, membership?._id))) return 'busy';
     // What was in the place of a new membership may have been removed since, and the account with it.
     if (membership === null || !(await admins.countMembership(admin_id))) return 'changed';
     const purgeAt = new Date(clock.now().getTime() + KEPT_MS);

@@ -17,6 +17,7 @@ import type { RegistryStore } from '../registry/registry-store.ts';
 import { retryWhileBusy } from '../retry-while-busy.ts';
 import { assertHolds } from '../roles/role-errors.ts';
 import type { RoleService } from '../roles/role-service.ts';
+import type { MemberQuota } from '../usage/member-quota.ts';
 import {
   AlreadyMemberError,
   InvitationBusyError,
@@ -56,6 +57,7 @@ interface InvitationServiceDeps {
   makers: Makers;
   roles: RoleService;
   registry: RegistryStore;
+  memberQuota: MemberQuota;
   mailer: Mailer;
   tokens: TokenSource;
   publicUrl: string;
@@ -90,14 +92,14 @@ export class InvitationService {
    *
    * @param creation - when the request may be the repetition of another; what that created is sent again
    * @throws UnknownRoleError, PermissionNotHeldError, AlreadyMemberError, AlreadyInvitedError, OrganizationNotFoundError,
-   *   MailRefusedError, MailUnavailableError, MailNotConfiguredError
+   *   QuotaExceededError, MailRefusedError, MailUnavailableError, MailNotConfiguredError
    */
   async create(
     caller: Caller,
     request: InvitationRequest,
     creation: CreationIds = { subjectId: this.#deps.ids.objectId(), earlierSubjectIds: [] },
   ): Promise<Invitation> {
-    const { invitations, clock } = this.#deps;
+    const { invitations, memberQuota, clock } = this.#deps;
     const { organizationId } = caller;
     for (const id of creation.earlierSubjectIds)
       if ((await invitations.find(organizationId, id)) !== null) return this.resend(caller, id);
@@ -111,6 +113,8 @@ export class InvitationService {
       created_at: now,
     };
     await this.#assertDue(caller, invitation);
+    // Told early; accepting decides.
+    await memberQuota.assertRoom(organizationId);
     await invitations.insert(invitation, now);
     try {
       // Again, because the role, the organization or a membership may have come or gone before it was written.

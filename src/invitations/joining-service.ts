@@ -79,7 +79,7 @@ export class JoiningService {
    * @param caller - who is signed in, if anybody is
    * @throws InvitationNotFoundError, OrganizationSuspendedError, InvitationForOtherError, PersonRequiredError,
    *   InvalidFieldError, PasswordTooCommonError, InvalidCredentialsError, MfaRequiredError, InvalidCodeError,
-   *   TooManyAttemptsError, InvalidTokenError, InvitationBusyError, PasswordQueueFullError; nothing has changed after any of them
+   *   TooManyAttemptsError, InvalidTokenError, InvitationBusyError, PasswordQueueFullError, QuotaExceededError; nothing has changed after any of them
    * @throws DatabaseUnavailableError when recovery decides whether the person has joined
    */
   async accept(

@@ -145,6 +145,16 @@ export class MembershipStore {
     );
   }
 
+  /** How many memberships there are beside one, those that are just being given or taken included. */
+  countBeside(organizationId: ObjectId, membershipId: ObjectId): Promise<number> {
+    return retryTransient(() =>
+      this.#memberships.countDocuments(
+        { organization_id: organizationId, _id: { $ne: membershipId } },
+        withinDeadline(),
+      ),
+    );
+  }
+
   /** Whether anybody in the organization has the role. */
   async isRoleInUse(organizationId: ObjectId, role: string): Promise<boolean> {
     return (await this.#findOne({ organization_id: organizationId, role })) !== null;

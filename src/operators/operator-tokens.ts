@@ -77,7 +77,7 @@ export class OperatorTokens {
     const claims = this.#signatures.open(token);
     if (!claimsValidator.Check(claims)) return undefined;
     if (claims.sub !== claims.operator_id) throw new InvalidTokenError();
-    assertTimely(claims, this.#deps.clock);
+    assertTimely(claims, this.#deps.clock.now());
     return claims;
   }
 }

@@ -58,7 +58,7 @@ export class OrganizationListService {
     if (external_id !== undefined) {
       // One at most: there is nothing after it.
       if (position !== undefined) return { items: [], nextCursor: null };
-      const found = await this.#deps.registry.findByExternalId(external_id);
+      const found = await this.#deps.registry.findInAnyStateByExternalId(external_id);
       const isMeant = (one: OrganizationDocument) =>
         states.includes(one.state) && searchKeysOf(one.slug).includes(searchKey);
       return { items: found !== null && isMeant(found) ? [found] : [], nextCursor: null };

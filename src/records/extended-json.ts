@@ -225,7 +225,8 @@ function hasMore(rest: object): boolean {
   return Object.keys(rest).length > 0;
 }
 
-function assertName(name: string, path: string): void {
+/** @throws InvalidExtendedJsonError unless a field may have this name */
+export function assertName(name: string, path: string): void {
   if (name.startsWith('$'))
     throw refused(path, 'has a name that begins with $ and is no Extended JSON type');
   if (name.includes('\0') || !name.isWellFormed())
@@ -265,7 +266,7 @@ export function jsonOf(value: unknown, mode: ExtendedJsonMode): unknown {
 
 function plain(value: object, mode: ExtendedJsonMode): object {
   const result: Record<string, unknown> = {};
-  for (const [name, item] of Object.entries(value)) {
+  for (const [name, item] of value instanceof Map ? value : Object.entries(value)) {
     const json = jsonOf(item, mode);
     // By assignment this one would become the prototype.
     if (name === '__proto__')

@@ -1,5 +1,6 @@
 import { MongoServerError } from 'mongodb';
 import { AppError } from '../errors.ts';
+import { schemaErrors } from '../record-schema/schema-violations.ts';
 import type { WriteFailure } from '../tenants/tenant-collection.ts';
 
 /** MongoDB's codes for what a caller can mend, by the names of its error_codes.yml. */
@@ -21,6 +22,15 @@ export class RecordChangedError extends AppError {
       ...(['precondition', 'record_changed'] as const),
       'The record is not as If-Match or If-None-Match says: read it again, and decide anew.',
     );
+  }
+}
+
+/** Others changed the record again and again while it was to be changed. */
+export class RecordBusyError extends AppError {
+  constructor() {
+    super('conflict', 'record_busy', 'The record is changed by others all the time. Try again.', {
+      retryAfter: 1,
+    });
   }
 }
 
@@ -87,17 +97,16 @@ export class RefusedByDatabaseError extends AppError {
 /** What to tell the caller of a record that the server refused. */
 export function refusalOf(failure: WriteFailure): AppError {
   const cause = new MongoServerError({ message: failure.errmsg, ...failure });
-  if (failure.code === DUPLICATE_KEY) {
+  const code = Number(failure.code);
+  if (code === DUPLICATE_KEY) {
     const fields = Object.keys(failure.keyPattern ?? { _id: 1 });
     return fields.length === 1 && fields[0] === '_id'
       ? new RecordExistsError({ cause })
       : new DuplicateValueError(fields, { cause });
   }
-  if (failure.code === DOCUMENT_VALIDATION_FAILURE)
-    return new SchemaViolationError([{ path: '', message: "breaks the organization's schema" }], {
-      cause,
-    });
-  if (TOO_LARGE.has(failure.code)) return new RecordTooLargeError({ cause });
+  if (code === DOCUMENT_VALIDATION_FAILURE)
+    return new SchemaViolationError(schemaErrors(failure.errInfo), { cause });
+  if (TOO_LARGE.has(code)) return new RecordTooLargeError({ cause });
   return new RefusedByDatabaseError({ cause });
 }
 

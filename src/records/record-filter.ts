@@ -1,4 +1,4 @@
-import type { Document } from 'mongodb';
+import { BSON, type Document } from 'mongodb';
 import { AppError } from '../errors.ts';
 import { bsonOf, InvalidExtendedJsonError, isTyped, pointer } from './extended-json.ts';
 
@@ -54,7 +54,15 @@ function conditions(filter: unknown, place: Place): Document {
 
 /** What one field is compared with: a value, or operators. */
 function condition(value: unknown, place: Place): unknown {
-  return isOperators(value) ? operators(value, place) : bsonOf(value, place.path);
+  return isOperators(value) ? operators(value, place) : operandOf(value, place.path);
+}
+
+/** @throws InvalidExtendedJsonError for what is no value, or a pattern that is too long */
+function operandOf(value: unknown, path: string): unknown {
+  const operand = bsonOf(value, path);
+  if (operand instanceof BSON.BSONRegExp && operand.pattern.length > MAX_PATTERN)
+    throw refused(path, `must be a pattern of at most ${MAX_PATTERN} characters`);
+  return operand;
 }
 
 function operators(value: Record<string, unknown>, place: Place): Document {
@@ -75,9 +83,9 @@ const LOGICAL = new Set(['$and', '$or', '$nor']);
 
 type Read = (operand: unknown, place: Place) => unknown;
 
-const value: Read = (operand, { path }) => bsonOf(operand, path);
+const value: Read = (operand, { path }) => operandOf(operand, path);
 const values: Read = (operand, place) =>
-  listOf(operand, place).map((one, at) => bsonOf(one, `${place.path}/${at}`));
+  listOf(operand, place).map((one, at) => operandOf(one, `${place.path}/${at}`));
 const bits: Read = (operand, place) =>
   Array.isArray(operand) || typeof operand === 'number' || isPlainObject(operand)
     ? bsonOf(operand, place.path)

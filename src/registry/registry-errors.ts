@@ -93,3 +93,15 @@ export class CollectionMissingError extends AppError {
     );
   }
 }
+
+/** MongoDB neither renames a collection nor changes its schema while it builds an index on it. Nothing has changed. */
+export class IndexBuildInProgressError extends AppError {
+  constructor(cause?: unknown) {
+    super(
+      'conflict',
+      'index_build_in_progress',
+      'An index of the organization is being built. Try again when it is ready, or delete it.',
+      { cause, retryAfter: 5 },
+    );
+  }
+}

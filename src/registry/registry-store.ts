@@ -9,6 +9,7 @@ import { type OrganizationChange, unchanged } from './organization-change.ts';
 import {
   type OrganizationDocument,
   type OrganizationState,
+  type QuotaDocument,
   SERVING_STATES,
 } from './organization-document.ts';
 
@@ -77,6 +78,22 @@ export class RegistryStore {
     return found?.state ?? null;
   }
 
+  /** @returns what operators have set for the organization, or null when there is none of that id */
+  async quotaOf(id: ObjectId): Promise<QuotaDocument | null> {
+    const found = await retryTransient(() =>
+      this.#organizations.findOne({ _id: id }, { ...withinDeadline(), projection: { quota: 1 } }),
+    );
+    return found && (found.quota ?? {});
+  }
+
+  /** Sets an organization's quota, whatever else is being done to it. @returns false when there is none of that id */
+  async setQuota(id: ObjectId, quota: QuotaDocument): Promise<boolean> {
+    const set = await retryTransient(() =>
+      this.#organizations.updateOne({ _id: id }, { $set: { quota } }, withinDeadline()),
+    );
+    return set.matchedCount === 1;
+  }
+
   /** Whether an organization is still as it was seen, with no operation under way. */
   async isUnchanged(seen: OrganizationDocument): Promise<boolean> {
     const found = await retryTransient(() =>
@@ -92,6 +109,20 @@ export class RegistryStore {
         {
           'held.slugs': name.slug,
           name_key: name.key,
+          state: { $in: VISIBLE_STATES },
+        },
+        withinDeadline(),
+      ),
+    );
+  }
+
+  /** As {@link findByName}, by the product's own id for it. */
+  findByExternalId(externalId: string): Promise<OrganizationDocument | null> {
+    return retryTransient(() =>
+      this.#organizations.findOne(
+        {
+          'held.external_ids': externalId,
+          external_id: externalId,
           state: { $in: VISIBLE_STATES },
         },
         withinDeadline(),
@@ -120,7 +151,7 @@ export class RegistryStore {
   }
 
   /** @returns the organization in any state that has the id in the product */
-  findByExternalId(externalId: string): Promise<OrganizationDocument | null> {
+  findInAnyStateByExternalId(externalId: string): Promise<OrganizationDocument | null> {
     // One that is being given it does not have it yet.
     const filter = { 'held.external_ids': externalId, external_id: externalId };
     return retryTransient(() => this.#organizations.findOne(filter, withinDeadline()));

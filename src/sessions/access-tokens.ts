@@ -7,7 +7,7 @@ import { InvalidTokenError, TokenExpiredError } from './session-errors.ts';
 import { type TokenKeys, TokenSignatures } from './token-signatures.ts';
 
 /** How far the clock of the instance that issued a token may be ahead of this one's. */
-const CLOCK_SKEW_SECONDS = 60;
+export const CLOCK_SKEW_SECONDS = 60;
 
 export const HexId = Type.String({ pattern: '^[0-9a-f]{24}$' });
 
@@ -81,20 +81,28 @@ export class AccessTokens {
 
   /** @throws InvalidTokenError, TokenExpiredError */
   verify(token: string): AccessTokenClaims {
-    const claims = this.#signatures.open(token);
-    if (!claimsValidator.Check(claims)) throw new InvalidTokenError();
-    if (claims.sub !== claims.admin_id) throw new InvalidTokenError();
-    assertTimely(claims, this.#deps.clock);
-    return claims;
+    return goodClaims(this.#signatures.open(token), this.#deps.clock.now());
   }
 }
 
-/** @throws InvalidTokenError for one that is of the future, TokenExpiredError */
+/**
+ * The claims of a token whose signature, issuer and audience have been found to be right.
+ *
+ * @throws InvalidTokenError, TokenExpiredError
+ */
+export function goodClaims(claims: unknown, at: Date): AccessTokenClaims {
+  if (!claimsValidator.Check(claims) || claims.sub !== claims.admin_id)
+    throw new InvalidTokenError();
+  assertTimely(claims, at);
+  return claims;
+}
+
+/** @throws InvalidTokenError for a token that is of the future, TokenExpiredError */
 export function assertTimely(
   { iat, nbf = 0, exp }: Pick<AccessTokenClaims, 'iat' | 'nbf' | 'exp'>,
-  clock: Clock,
+  at: Date,
 ): void {
-  const now = clock.now().getTime() / 1_000;
+  const now = at.getTime() / 1_000;
   if (Math.max(iat, nbf) > now + CLOCK_SKEW_SECONDS) throw new InvalidTokenError();
   if (exp <= now) throw new TokenExpiredError();
 }

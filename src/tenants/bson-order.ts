@@ -91,6 +91,16 @@ export function idAfter(id: unknown): Document {
     : { $or: [{ _id: { $gt: id } }, after] };
 }
 
+/** The mirror of {@link idAfter}: for the documents whose `_id` sorts before this one. */
+export function idBefore(id: unknown): Document {
+  const types = typesBefore(id);
+  if (types.length === 0) return { _id: { $in: [] } };
+  const before = { _id: { $type: types } };
+  if (isNaNumber(id)) return before;
+  const same = { _id: { $lt: id } };
+  return { $or: isNumeric(id) ? [same, { _id: Number.NaN }, before] : [same, before] };
+}
+
 /** NaN is the least of the numbers, yet no operator but equality finds it. */
 export function isNaNumber(value: unknown): boolean {
   return bsonTypeOf(value) !== 'object' && Number.isNaN(Number(value)) && isNumeric(value);

@@ -4,6 +4,7 @@ import {
   type Document,
   Long,
   type MongoClient,
+  MongoError,
   MongoServerError,
 } from 'mongodb';
 import {
@@ -12,10 +13,12 @@ import {
   retryTransient,
 } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
+import { whileAlive } from '../database/time-limit.ts';
 import { isReplicaSet } from '../database/topology.ts';
+import { AppError } from '../errors.ts';
 import type { CollectionReference } from '../registry/organization-document.ts';
 import { OrganizationBusyError, OrganizationNotFoundError } from '../registry/registry-errors.ts';
-import { FenceMissError, runFenced } from './fence.ts';
+import { FenceMissError, runFenced, withPlainCode } from './fence.ts';
 
 /** A rename or drop ends the queries that are under way on the collection. */
 const QUERY_PLAN_KILLED = 175;
@@ -43,21 +46,32 @@ export interface CommandOptions {
    * `insert`, `update` or `delete` whose statements each concern one document.
    */
   numbered?: boolean;
+  /** For a query whose cursor is read on: see `FencedOptions`. */
+  session?: ClientSession;
   /** Whether it does no harm to carry it out twice, where it cannot be numbered. By default it does none. */
   repeatable?: boolean;
-  /** What the server may take for it. By default what a caller waits for a database that is away. */
+  /** See `FencedOptions`. */
   timeLimitMs?: number;
+  /** How the documents come out, if not as those of the collection do. */
+  bson?: BSONSerializeOptions;
   /** Called before a repetition whose first attempt may have taken place: only where writes are not retryable. */
   onRepeat?: () => void;
   /** Called before the command is sent to where the collection is now, with what was done of it before. */
-  onMove?: (done: number) => void;
+  onMove?: (moved: { done: number; reply?: Document }) => void;
 }
 
 /** The query has ended before its last batch, because the collection was renamed or the database's node changed. */
-export class CursorLostError extends Error {
-  constructor(cause: unknown) {
-    super('the cursor is gone', { cause });
-    this.name = 'CursorLostError';
+export class CursorLostError extends AppError {
+  /** The database is away, so that asking anew may have to wait, or be in vain. */
+  readonly isAway: boolean;
+
+  constructor(cause: unknown, isAway: boolean) {
+    super(
+      ...(['unavailable', 'cursor_lost'] as const),
+      'The query has ended early: the organization was renamed, or the database changed its node. Ask again.',
+      { cause, retryAfter: 1 },
+    );
+    this.isAway = isAway;
   }
 }
 
@@ -71,7 +85,8 @@ export class CursorLostError extends Error {
 export class FencedCommands {
   readonly client: MongoClient;
   readonly #run: CommandRunner;
-  readonly #bson: BSONSerializeOptions;
+  readonly #reading: BSONSerializeOptions;
+  readonly #writing: BSONSerializeOptions;
   #reference: CollectionReference;
 
   constructor(
@@ -82,7 +97,9 @@ export class FencedCommands {
     this.client = client;
     this.#reference = reference;
     this.#run = run;
-    this.#bson = bson;
+    this.#reading = bson;
+    // The answers to writes are counts and codes, which are read here.
+    this.#writing = { ...bson, ...PLAIN_TYPES };
   }
 
   /** The name under which the collection was last reached. */
@@ -111,7 +128,7 @@ export class FencedCommands {
         if (miss === undefined) throw error;
         if (miss.actual === null) throw new OrganizationNotFoundError();
         if (moves === MAX_MOVES) throw new OrganizationBusyError();
-        options.onMove?.(miss.done);
+        options.onMove?.(miss);
         moves = miss.done > 0 ? 0 : moves + 1;
         this.#reference = { ...this.#reference, name: miss.actual ?? this.#reference.name };
       }
@@ -129,14 +146,16 @@ export class FencedCommands {
     options: { timeLimitMs?: number; batchSize?: number },
   ): AsyncGenerator<Document[], void> {
     const { batchSize, ...limits } = options;
-    const { cursor } = await this.run(build, { write: false, ...limits });
+    // The driver would take any free session for each command, and the server gives a cursor's documents to one alone.
+    await using session = this.client.startSession({ causalConsistency: false });
+    const { cursor } = await this.run(build, { write: false, ...limits, session });
     let id: Long = asLong(cursor.id);
     const collection = cursorCollection(cursor.ns, this.name);
     try {
       yield cursor.firstBatch;
       while (!id.isZero()) {
         const command = { getMore: id, collection, ...(batchSize && { batchSize }) };
-        const reply = await this.#getMore(command);
+        const reply = await this.#getMore(command, session, limits.timeLimitMs);
         id = asLong(reply.cursor.id);
         yield reply.cursor.nextBatch;
       }
@@ -145,51 +164,110 @@ export class FencedCommands {
     }
   }
 
-  /** A cursor belongs to its collection by its id, so that the fence of its query holds for it. */
-  async #getMore(command: Document): Promise<Document> {
+  /**
+   * Runs a query and gives its first batch, each document as the bytes it is stored in: field for field in their order, also
+   * what JavaScript could not hold so. MongoDB ends a batch at 16 MiB; what comes after it is left.
+   *
+   * @returns the documents, and whether these are all. Throws as {@link run}
+   */
+  async firstBatch(
+    build: (name: string) => Document,
+    limits: { timeLimitMs?: number } = {},
+  ): Promise<{ documents: Uint8Array[]; isLast: boolean }> {
+    const bson = { fieldsAsRaw: { firstBatch: true } };
+    const { cursor } = await this.run(build, { write: false, ...limits, bson });
+    const id = asLong(cursor.id);
+    if (!id.isZero()) void this.#kill(cursorCollection(cursor.ns, this.name), id);
+    return { documents: cursor.firstBatch, isLast: id.isZero() };
+  }
+
+  /**
+   * A cursor belongs to its collection by its id, so that the fence of its query holds for it. After a lost answer nobody
+   * knows which batch would be the next.
+   */
+  async #getMore(
+    command: Document,
+    session: ClientSession,
+    timeLimitMs: number | undefined,
+  ): Promise<Document> {
     const db = this.client.db(this.#reference.database);
+    const send = (limit: object) => db.command(command, { ...this.#reading, session, ...limit });
     try {
-      return await db.command(command, { ...this.#bson, ...withinDeadline() });
+      if (timeLimitMs === undefined) return await send(withinDeadline());
+      return await whileAlive(db.client, timeLimitMs, (signal) => send({ signal }));
     } catch (error) {
       const lost = error instanceof MongoServerError && LOST.has(Number(error.code));
-      throw lost ? new CursorLostError(error) : error;
+      const away = !lost && isDatabaseUnavailable(error);
+      throw lost || away ? new CursorLostError(error, away) : withPlainCode(error);
     }
   }
 
   async #kill(collection: string, id: Long): Promise<void> {
     const db = this.client.db(this.#reference.database);
-    // What is left of it the server ends by itself after ten minutes.
-    await db.command({ killCursors: collection, cursors: [id] }).catch(() => {});
+    try {
+      await db.command({ killCursors: collection, cursors: [id] }, withinDeadline());
+    } catch {
+      // What is left of it the server ends by itself after ten minutes.
+    }
   }
 
   async #attempt(build: (name: string) => Document, options: CommandOptions): Promise<Document> {
-    const { write, numbered = false, repeatable = true, timeLimitMs, onRepeat } = options;
+    const { write, numbered = false, repeatable = true, timeLimitMs, onRepeat, session } = options;
     const { database, name, uuid } = this.#reference;
     const isNumbered = numbered && (await isReplicaSet(this.client));
-    const session = isNumbered ? this.client.startSession() : undefined;
+    const writing = isNumbered ? this.client.startSession() : undefined;
     const runOptions = {
-      ...{ write, bson: this.#bson },
+      ...{ write, bson: write ? this.#writing : (options.bson ?? this.#reading) },
       ...(timeLimitMs !== undefined && { timeLimitMs }),
-      ...(session && { retryable: { session, number: nextNumber(session) } }),
+      ...(session && { session }),
+      ...(writing && { retryable: { session: writing, number: nextNumber(writing) } }),
     };
     const send = () => this.#run(this.client.db(database), uuid, build(name), runOptions);
-    let attempts = 0;
+    // Whether an attempt may have taken place of which nobody knows.
+    let unknown = false;
     try {
-      if (!isNumbered && !repeatable) return await send();
-      return await retryTransient(() => {
-        if (attempts > 0 && !isNumbered) onRepeat?.();
-        attempts += 1;
-        return send();
+      const { reply, error } = await retryTransient(async () => {
+        if (unknown && !isNumbered) onRepeat?.();
+        try {
+          return { reply: await send() };
+        } catch (error) {
+          unknown ||= !isCertainlyUndone(error);
+          if (isNumbered || repeatable || !unknown) throw error;
+          return { error };
+        }
       });
+      if (reply === undefined) throw error;
+      return reply;
     } catch (error) {
       throw isDatabaseUnavailable(error) ? new DatabaseUnavailableError(error) : error;
     } finally {
-      await session?.endSession();
+      await writing?.endSession();
     }
   }
 }
 
 const LOST = new Set([QUERY_PLAN_KILLED, CURSOR_NOT_FOUND]);
+
+const PLAIN_TYPES = {
+  ...{ promoteValues: true, promoteLongs: true, promoteBuffers: false, bsonRegExp: false },
+  ...{ useBigInt64: false, raw: false },
+} as const;
+
+/** A node that is not the primary does nothing of a command, and of one for which there is no connection nothing is sent. */
+const NOT_WRITABLE_PRIMARY = 10107;
+const NEVER_SENT = new Set([
+  'MongoServerSelectionError',
+  'MongoWaitQueueTimeoutError',
+  'MongoPoolClearedError',
+]);
+
+function isCertainlyUndone(error: unknown): boolean {
+  if (error instanceof MongoServerError) return Number(error.code) === NOT_WRITABLE_PRIMARY;
+  // "HandshakeError": the connection never came to be.
+  return error instanceof MongoError
+    ? NEVER_SENT.has(error.name) || error.hasErrorLabel('HandshakeError')
+    : false;
+}
 
 /**
  * The numbers of a server session only ever rise, and the driver, which lends it to others later, counts them there. It
@@ -212,13 +290,18 @@ function asLong(value: Long | number | bigint): Long {
 
 /** What there is to follow: the collection is somewhere else, or was taken away while it was being read. */
 function missOf(error: unknown, { write }: CommandOptions): Miss | undefined {
-  if (error instanceof FenceMissError) return error;
-  const killed = error instanceof MongoServerError && error.code === QUERY_PLAN_KILLED;
+  if (error instanceof FenceMissError) return missOfWrite(error);
+  const killed = error instanceof MongoServerError && Number(error.code) === QUERY_PLAN_KILLED;
   return killed && !write ? { actual: undefined, done: 0 } : undefined;
+}
+
+function missOfWrite({ actual, done, reply }: FenceMissError): Miss {
+  return { actual, done, ...(reply && { reply }) };
 }
 
 interface Miss {
   /** Undefined when only another attempt can tell. */
   actual: string | null | undefined;
   done: number;
+  reply?: Document;
 }

@@ -1,6 +1,7 @@
 import { type Document, type MongoClient, MongoServerError, ObjectId } from 'mongodb';
 import type { CollectionReference } from '../registry/organization-document.ts';
 import { idAfter } from './bson-order.ts';
+import { missedIn } from './fence.ts';
 import {
   type CommandRunner,
   CursorLostError,
@@ -14,13 +15,16 @@ const DUPLICATE_KEY = 11000;
 /** A rename or drop ends what is under way on the collection. */
 const QUERY_PLAN_KILLED = 175;
 
+/** How often a query is begun anew after the database was away in the middle of it. */
+const MAX_LOSSES = 5;
+
 /** How a query is narrowed down. */
 export interface FindOptions {
   sort?: Document;
   projection?: Document;
   limit?: number;
   skip?: number;
-  /** What the server may take for each of its batches. */
+  /** What the server may take for all of it. */
   timeLimitMs?: number;
 }
 
@@ -57,6 +61,16 @@ export interface WriteOptions {
   repeatable: boolean;
   /** What the server may take for it. */
   timeLimitMs?: number;
+  /** Whether to stop at the first refusal, as by default. */
+  ordered?: boolean;
+  /** Of the command itself: `let`, `comment` … */
+  fields?: Document;
+}
+
+/** How documents are inserted. */
+export interface InsertOptions extends Omit<WriteOptions, 'repeatable'> {
+  /** The indexes of documents whose `_id` was made for this very insert: who has it is that document. */
+  ownIds?: ReadonlySet<number>;
 }
 
 /** What a write did. */
@@ -68,8 +82,8 @@ export interface WriteOutcome {
   upserted: { index: number; _id: unknown }[];
   failures: WriteFailure[];
   /**
-   * The write was sent again after an answer had got lost and the server cannot tell whether it had taken place (a
-   * standalone MongoDB), so the counts may be those of the repetition alone.
+   * The counts may leave something out. The write was sent again after an answer had got lost and the server cannot tell
+   * whether it had taken place (a standalone MongoDB); or a rename ended a statement for many documents in the middle.
    */
   repeated: boolean;
 }
@@ -106,7 +120,7 @@ export class TenantCollection {
    * @throws DatabaseUnavailableError when the outcome is unknown
    */
   async insertMany(documents: readonly Document[]): Promise<void> {
-    const [failure] = await this.#insert(documents, true);
+    const [failure] = await this.#insert(documents, {});
     if (failure !== undefined) throw new MongoServerError({ message: failure.errmsg, ...failure });
   }
 
@@ -116,7 +130,12 @@ export class TenantCollection {
    * @returns the refusals, by the documents' indexes
    */
   insertEach(documents: readonly Document[]): Promise<WriteFailure[]> {
-    return this.#insert(documents, false);
+    return this.#insert(documents, { ordered: false });
+  }
+
+  /** As {@link insertMany}, or {@link insertEach} if not `ordered`. @returns the refusals: of an ordered insert, one at most */
+  insert(documents: readonly Document[], options: InsertOptions = {}): Promise<WriteFailure[]> {
+    return this.#insert(documents, options);
   }
 
   /** @returns the documents that match; @throws OrganizationNotFoundError, DatabaseUnavailableError, MongoServerError */
@@ -167,9 +186,9 @@ export class TenantCollection {
         ...(batchSize && { batchSize }),
       });
       try {
-        for await (const batch of this.commands.batches(build, {
-          ...(batchSize && { batchSize }),
-        })) {
+        // A filter that few documents match may take long to fill a batch.
+        const options = { timeLimitMs: Infinity, ...(batchSize && { batchSize }) };
+        for await (const batch of this.commands.batches(build, options)) {
           if (batch.length === 0) continue;
           yield batch;
           position = { id: batch.at(-1)?._id };
@@ -177,6 +196,8 @@ export class TenantCollection {
         return;
       } catch (error) {
         if (!(error instanceof CursorLostError)) throw error;
+        // Without a step forward it would go round for as long as the database is away.
+        if (error.isAway && position === from) throw error;
       }
     }
   }
@@ -206,51 +227,62 @@ export class TenantCollection {
     { command, field }: { command: string; field: string },
     statements: readonly T[],
     isSingle: (statement: T) => boolean,
-    { repeatable, timeLimitMs }: WriteOptions,
+    { repeatable, timeLimitMs, ordered = true, fields = {} }: WriteOptions,
   ): Promise<WriteOutcome> {
     const outcome: WriteOutcome = {
       ...{ n: 0, modified: 0, upserted: [], failures: [], repeated: false },
     };
-    for (let from = 0; from < statements.length; ) {
+    // What is still to be done, by the statements' own indexes.
+    let left = statements.map((statement, index) => ({ statement, index }));
+    /** @returns what was not carried out, because the collection moved or was taken away in the middle of it */
+    const take = (reply: Document): typeof left => {
+      outcome.n += Number(reply.n ?? 0);
+      outcome.modified += Number(reply.nModified ?? 0);
+      for (const { index, _id } of (reply.upserted ?? []) as WriteOutcome['upserted'])
+        outcome.upserted.push({ index: left[index]?.index ?? index, _id });
+      const missed = missedIn(reply);
+      const again: typeof left = [];
+      for (const failure of (reply.writeErrors ?? []) as WriteFailure[]) {
+        const one = left[failure.index];
+        if (one === undefined) throw new Error('the server refused a statement it was not sent');
+        const killed = failure.code === QUERY_PLAN_KILLED && !missed.has(failure.index);
+        // A rename ended the search for the one document, before anything was done to it; or a deletion on its way.
+        const goesOn = killed && (isSingle(one.statement) || command === 'delete');
+        if (killed && !isSingle(one.statement)) outcome.repeated = true;
+        if (goesOn || missed.has(failure.index)) again.push(one);
+        else outcome.failures.push({ ...failure, index: one.index });
+      }
+      if (!ordered || again.length === 0) return again;
+      return left.slice(left.indexOf(again[0] as (typeof left)[number]));
+    };
+    while (left.length > 0) {
       const reply = await this.commands.run(
-        (name) => ({ [command]: name, [field]: statements.slice(from) }),
+        (name) => ({
+          ...{ [command]: name, [field]: left.map(({ statement }) => statement) },
+          ...{ ordered, ...fields },
+        }),
         {
           ...{ write: true, numbered: statements.every(isSingle), repeatable },
           ...(timeLimitMs !== undefined && { timeLimitMs }),
           onRepeat: () => {
             outcome.repeated = true;
           },
-          // What was done before the collection moved is done; its counts are lost.
-          onMove: (done) => {
-            from += done;
-            outcome.repeated ||= done > 0;
+          onMove: ({ reply: before }) => {
+            if (before !== undefined) left = take(before);
           },
         },
       );
-      const base = from;
-      const at = <U extends { index: number }>(one: U): U => ({ ...one, index: base + one.index });
-      outcome.n += Number(reply.n ?? 0);
-      outcome.modified += Number(reply.nModified ?? 0);
-      outcome.upserted.push(...((reply.upserted ?? []) as WriteOutcome['upserted']).map(at));
-      const [failure] = ((reply.writeErrors ?? []) as WriteFailure[]).map(at);
-      if (failure === undefined) return outcome;
-      const killed = statements[failure.index];
-      // A rename ended the search for the document, before anything was done to it; or a deletion of many on its way.
-      const goesOn =
-        failure.code === QUERY_PLAN_KILLED &&
-        killed !== undefined &&
-        (isSingle(killed) || command === 'delete');
-      if (!goesOn) {
-        outcome.failures.push(failure);
-        return outcome;
-      }
-      from = failure.index;
+      left = take(reply);
+      if (ordered && outcome.failures.length > 0) return outcome;
     }
     return outcome;
   }
 
-  async #insert(documents: readonly Document[], ordered: boolean): Promise<WriteFailure[]> {
-    const made = new Set<number>();
+  async #insert(
+    documents: readonly Document[],
+    { ordered = true, timeLimitMs, fields = {}, ownIds }: InsertOptions,
+  ): Promise<WriteFailure[]> {
+    const made = new Set(ownIds);
     // What is still to be done, by the documents' own indexes.
     let left = documents.map((document, index) => {
       if (document._id !== undefined) return { index, document };
@@ -260,42 +292,64 @@ export class TenantCollection {
     const refused: WriteFailure[] = [];
     let repeated = false;
     while (left.length > 0) {
-      const reply = await this.commands.run(
-        (insert) => ({ insert, documents: left.map(({ document }) => document), ordered }),
-        {
-          ...{ write: true, numbered: true },
-          onRepeat: () => {
-            repeated = true;
-          },
-          onMove: (done) => {
-            if (ordered) left = left.slice(done);
-            // Some of the others are in, and some may have been refused: only a repetition can tell which.
-            else repeated = true;
-          },
-        },
-      );
-      const failures = (reply.writeErrors ?? []) as WriteFailure[];
-      let goOnAt = left.length;
-      for (const failure of failures) {
-        const one = left[failure.index];
-        if (one === undefined) throw new Error('the server refused a document it was not sent');
-        const duplicate = repeated && failure.code === DUPLICATE_KEY;
-        if (duplicate && (made.has(one.index) || (await this.#holds(one.document)))) {
-          if (ordered) goOnAt = failure.index + 1;
-          continue;
+      const failures: (WriteFailure & { document: Document })[] = [];
+      /** Notes what was refused. @returns what missed, because the collection moved in the middle of it */
+      const take = (reply: Document): typeof left => {
+        const missed = missedIn(reply);
+        for (const failure of (reply.writeErrors ?? []) as WriteFailure[]) {
+          const one = left[failure.index];
+          if (one === undefined) throw new Error('the server refused a document it was not sent');
+          if (!missed.has(failure.index))
+            failures.push({ ...failure, index: one.index, document: one.document });
         }
-        refused.push({ ...failure, index: one.index });
+        return left.filter((_, index) => missed.has(index));
+      };
+      await this.commands
+        .run(
+          (insert) => ({
+            ...{ insert, documents: left.map(({ document }) => document), ordered, ...fields },
+          }),
+          {
+            ...{ write: true, numbered: true },
+            ...(timeLimitMs !== undefined && { timeLimitMs }),
+            onRepeat: () => {
+              repeated = true;
+            },
+            onMove: ({ done, reply }) => {
+              if (reply === undefined) return;
+              const missed = take(reply);
+              left = ordered ? left.slice(done) : missed;
+            },
+          },
+        )
+        .then(take);
+      const end = left;
+      left = [];
+      for (const { document, ...failure } of failures) {
+        const mine =
+          repeated &&
+          failure.code === DUPLICATE_KEY &&
+          (await this.#holds(document, made.has(failure.index)));
+        // An ordered insert has ended here, and what comes after is still to be done.
+        if (mine && ordered) left = end.filter(({ index }) => index > failure.index);
+        if (mine) continue;
+        refused.push(failure);
         if (ordered) return refused;
       }
-      left = left.slice(goOnAt);
     }
     return refused;
   }
 
-  /** Whether this very document is stored. The server compares, by its own rules of equality, and puts `_id` first. */
-  async #holds(document: Document): Promise<boolean> {
+  /**
+   * Whether this very document is stored. An `_id` made here says so by itself; otherwise the server compares, by its own
+   * rules of equality, and puts `_id` first.
+   */
+  async #holds(document: Document, isIdOurs: boolean): Promise<boolean> {
     const { _id, ...fields } = document;
-    const same = { $eq: ['$$ROOT', { $literal: { _id, ...fields } }] };
+    if (isIdOurs) return (await this.count({ _id: { $eq: _id } })) === 1;
+    // An object would put names like "7" before `_id`.
+    const stored = new Map([['_id', _id], ...Object.entries(fields)]);
+    const same = { $eq: ['$$ROOT', { $literal: stored }] };
     return (await this.count({ _id: { $eq: _id }, $expr: same })) === 1;
   }
 
@@ -304,7 +358,7 @@ export class TenantCollection {
     timeLimitMs: number | undefined,
   ): Promise<Document[]> {
     const limits = timeLimitMs === undefined ? {} : { timeLimitMs };
-    for (;;) {
+    for (let losses = 0; ; ) {
       try {
         const found: Document[] = [];
         for await (const batch of this.commands.batches(build, limits)) found.push(...batch);
@@ -312,6 +366,8 @@ export class TenantCollection {
       } catch (error) {
         // To the last document or not at all: begun anew, it is one consistent answer again.
         if (!(error instanceof CursorLostError)) throw error;
+        losses += error.isAway ? 1 : 0;
+        if (losses > MAX_LOSSES) throw error;
       }
     }
   }

@@ -1,11 +1,21 @@
-import { type Db, type MongoClient, MongoServerError, type ObjectId, type UUID } from 'mongodb';
+import {
+  type Db,
+  type Document,
+  type MongoClient,
+  MongoServerError,
+  type ObjectId,
+  type UUID,
+} from 'mongodb';
 import { retryTransient } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
 import { DURABLE } from '../database/mongo-client.ts';
 import type { CollectionReference } from '../registry/organization-document.ts';
+import { IndexBuildInProgressError } from '../registry/registry-errors.ts';
 import { FenceMissError, runFenced } from './fence.ts';
 
 const NAMESPACE_EXISTS = 48;
+/** Neither a rename nor a change of the validator can take place while an index is being built. */
+export const INDEX_BUILD_IN_PROGRESS = 12587;
 
 /** The name is in use by a collection that is not this organization's. */
 export class NamespaceExistsError extends Error {
@@ -49,7 +59,7 @@ export class TenantCollections {
    */
   async create(database: string, name: string, organizationId: ObjectId): Promise<UUID> {
     const db = this.#client.db(database);
-    const validator = { $comment: this.#tagPrefix + organizationId.toHexString() };
+    const validator = this.validatorOf(organizationId, null);
     await retryTransient(() =>
       ignoring(NAMESPACE_EXISTS, command(db, { create: name, validator })),
     );
@@ -60,10 +70,32 @@ export class TenantCollections {
   }
 
   /**
+   * The validator of an organization's collection: the tag that says whose it is, and beside it the schema of its records.
+   * Whoever changes the one writes both.
+   */
+  validatorOf(organizationId: ObjectId, schema: Document | null): Document {
+    const $comment = this.#tagPrefix + organizationId.toHexString();
+    return { $comment, ...(schema && { $jsonSchema: schema }) };
+  }
+
+  /** @returns the validator the collection has, `{}` for none; undefined when it is not at this name any more */
+  async findValidator({
+    database,
+    name,
+    uuid,
+  }: CollectionReference): Promise<Document | undefined> {
+    const [info] = await retryTransient(() => this.#infos(database, { name }));
+    const found = info?.info?.uuid as UUID | undefined;
+    const isMeant = info !== undefined && found !== undefined && uuid.equals(found);
+    return isMeant ? (info.options?.validator ?? {}) : undefined;
+  }
+
+  /**
    * Gives the collection its new name. Online: metadata only, so it takes the same time for any number of documents.
    *
    * @returns once the collection has the name, also when an earlier attempt gave it
    * @throws NamespaceExistsError when another collection has the name
+   * @throws IndexBuildInProgressError while an index of the collection is being built; nothing has changed
    * @throws FenceMissError when the collection is not at `from.name`; it is not followed, because a late repetition of an
    *   old rename must not move a collection that has since been moved elsewhere
    */
@@ -78,6 +110,7 @@ export class TenantCollections {
     } catch (error) {
       if (error instanceof FenceMissError && error.actual === to) return;
       if (hasCode(error, NAMESPACE_EXISTS)) throw new NamespaceExistsError(to);
+      if (hasCode(error, INDEX_BUILD_IN_PROGRESS)) throw new IndexBuildInProgressError(error);
       throw error;
     }
   }
@@ -114,16 +147,20 @@ export class TenantCollections {
   }
 
   async #list(database: string, filter: { name: string | RegExp }): Promise<FoundCollection[]> {
-    const infos = await this.#client
-      .db(database)
-      .listCollections({ ...filter, type: 'collection' }, { nameOnly: false, ...withinDeadline() })
-      .toArray();
+    const infos = await this.#infos(database, filter);
     return infos.flatMap(({ name, info, options }) => {
       const tag: unknown = options?.validator?.$comment;
       const tagged = typeof tag === 'string' && tag.startsWith(this.#tagPrefix);
       const organizationId = tagged ? tag.slice(this.#tagPrefix.length) : undefined;
       return info?.uuid === undefined ? [] : [{ name, uuid: info.uuid as UUID, organizationId }];
     });
+  }
+
+  #infos(database: string, filter: { name: string | RegExp }) {
+    return this.#client
+      .db(database)
+      .listCollections({ ...filter, type: 'collection' }, { nameOnly: false, ...withinDeadline() })
+      .toArray();
   }
 
   /** Follows the collection to where it is, and reads at most one id: enough to know whether it is empty. */

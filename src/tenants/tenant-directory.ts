@@ -1,15 +1,20 @@
 import type { BSONSerializeOptions, MongoClient, ObjectId } from 'mongodb';
 import QuickLRU from 'quick-lru';
-import { collectionReference } from '../registry/organization-document.ts';
+import {
+  collectionReference,
+  type OrganizationDocument,
+} from '../registry/organization-document.ts';
 import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
-import { TenantCollection } from './tenant-collection.ts';
+import { type CommandRunner, TenantCollection } from './tenant-collection.ts';
 
 interface TenantDirectoryDeps {
   client: MongoClient;
   registry: RegistryStore;
   /** How the documents of the collections come out. */
   bson?: BSONSerializeOptions;
+  /** Only drills and tests have another one than the fence. */
+  run?: CommandRunner;
 }
 
 /** So many organizations' collections are remembered; each takes some hundred bytes. */
@@ -33,11 +38,23 @@ export class TenantDirectory {
     const key = organizationId.toHexString();
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const { client, registry, bson } = this.#deps;
-    const organization = await registry.findById(organizationId);
-    const reference = organization === null ? undefined : collectionReference(organization);
+    const organization = await this.#deps.registry.findById(organizationId);
+    if (organization === null) throw new OrganizationNotFoundError();
+    return this.openKnown(organization);
+  }
+
+  /** As {@link open}, for an organization that has just been read. @throws OrganizationNotFoundError */
+  openKnown(organization: OrganizationDocument): TenantCollection {
+    const key = organization._id.toHexString();
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const { client, bson, run } = this.#deps;
+    const reference = collectionReference(organization);
     if (reference === undefined) throw new OrganizationNotFoundError();
-    const collection = new TenantCollection(client, reference, { ...(bson && { bson }) });
+    const collection = new TenantCollection(client, reference, {
+      ...(bson && { bson }),
+      ...(run && { run }),
+    });
     this.#known.set(key, collection);
     return collection;
   }

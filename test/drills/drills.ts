@@ -4,6 +4,7 @@ import { racingInstances } from './crash/race-drills.ts';
 import { killedAtRandom } from './crash/random-kill-drills.ts';
 import { staleReference } from './crash/stale-reference-drills.ts';
 import { capacityDrill } from './database/capacity-drill.ts';
+import { changeFeedDrill } from './database/change-feed-drill.ts';
 import { databaseAwayDrill } from './database/database-away-drill.ts';
 import { failOverDrill } from './database/fail-over-drill.ts';
 import { fullDiskDrill } from './database/full-disk-drill.ts';
@@ -11,6 +12,7 @@ import { hangMidwayDrill } from './database/hang-midway-drill.ts';
 import { primaryHungDrill } from './database/primary-hung-drill.ts';
 import { stepDownDrill } from './database/step-down-drill.ts';
 import { weakWriteConcernDrill } from './database/weak-write-concern-drill.ts';
+import { isolation } from './isolation/isolation-drill.ts';
 import type { Drill } from './support/drill.ts';
 import { TOPOLOGIES } from './support/drill-mongod.ts';
 
@@ -35,10 +37,13 @@ export const DRILLS: readonly Drill[] = [
   ...mostlyOn('standalone', pausedAlone),
   ...mostlyOn('one-node replica set', racingInstances),
   ...mostlyOn('standalone', staleReference),
+  ...mostlyOn('one-node replica set', isolation),
   racingInstances('one-node replica set', 'unfenced'),
+  isolation('one-node replica set', 'unfenced'),
   staleReference('standalone', 'unfenced'),
   failOverDrill,
   stepDownDrill,
+  changeFeedDrill,
   primaryHungDrill,
   ...mostlyOn('one-node replica set', databaseAwayDrill),
   ...mostlyOn('standalone', hangMidwayDrill),

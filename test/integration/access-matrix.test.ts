@@ -8,6 +8,8 @@ import { placesNaming } from '../support/database-truth.ts';
 import { anInvitation } from '../support/invitations.ts';
 import { aMember } from '../support/members.ts';
 import { anOperator, ask, enrolOperator, signInOperator } from '../support/operators.ts';
+import { recordsOf } from '../support/records.ts';
+import { postIndex } from '../support/structure.ts';
 import {
   expectStatus,
   type SignedUp,
@@ -88,14 +90,19 @@ async function aStranger(): Promise<Stranger> {
     201,
   );
   const apiKey = await makeKey(service, headers, ['org:read']);
+  const indexBody = { fields: [{ field: 'theirs' }] };
+  const index = expectStatus(await postIndex(service, signedUp, indexBody), 201).json();
   const sessions = await service.app.inject({ url: '/admin/sessions', headers });
   const invitation = await anInvitation(service, signedUp);
+  const record = expectStatus(await recordsOf(service, headers).create({ of: 'theirs' }), 201);
   return {
     signedUp,
     ids: {
       '/org/members/': member.id,
       '/org/invitations/': invitation.id,
       '/org/roles/': role.name,
+      '/org/records/': record.json()._id.$oid,
+      '/org/indexes/': index.name,
       '/org/api-keys/': apiKey.id,
       '/admin/sessions/': sessions.json().data[0].id,
     },

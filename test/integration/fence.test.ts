@@ -112,24 +112,27 @@ describe.for(USES)('%s', ([, use]) => {
 });
 
 describe('a batch', () => {
-  test('is stored once and whole although the collection is renamed in the middle of it', async () => {
-    const organization = await signUpAndIn(service);
-    let interrupted = 0;
-    const counting: CommandRunner = (...command) =>
-      runFenced(...command).catch((error: unknown) => {
-        if (error instanceof FenceMissError && error.done > 0) interrupted += 1;
-        throw error;
-      });
-    const collection = await heldBy(other, organization, counting);
-    let batches = 0;
-    while (interrupted === 0 && batches < 50) {
-      const documents = Array.from({ length: 10_000 }, (_, n) => ({ _id: `${batches}/${n}` }));
-      await Promise.all([collection.insertMany(documents), rename(organization)]);
-      batches += 1;
-    }
-    expect(await collection.count()).toBe(batches * 10_000);
-    expect(interrupted).toBeGreaterThan(0);
-  });
+  test.for([true, false])(
+    'is stored once and whole although the collection is renamed in the middle of it, ordered: %s',
+    async (ordered) => {
+      const organization = await signUpAndIn(service);
+      let interrupted = 0;
+      const counting: CommandRunner = (...command) =>
+        runFenced(...command).catch((error: unknown) => {
+          if (error instanceof FenceMissError && error.done > 0) interrupted += 1;
+          throw error;
+        });
+      const collection = await heldBy(other, organization, counting);
+      let batches = 0;
+      while (interrupted === 0 && batches < 50) {
+        const documents = Array.from({ length: 10_000 }, (_, n) => ({ _id: `${batches}/${n}` }));
+        await Promise.all([collection.insert(documents, { ordered }), rename(organization)]);
+        batches += 1;
+      }
+      expect(await collection.count()).toBe(batches * 10_000);
+      expect(interrupted).toBeGreaterThan(0);
+    },
+  );
 
   test('ends at the first document that is refused; those before it are in', async () => {
     const collection = await heldBy(service, await signUpAndIn(service));

@@ -50,6 +50,8 @@ export interface TestService extends AsyncDisposable {
 /** How a test's instance differs. `database` shares one between instances. */
 export interface TestServiceOptions extends Partial<ServiceSources> {
   database?: string;
+  /** By default the project's MongoDB. */
+  mongoUrl?: string;
   settings?: Partial<ServiceSettings>;
   /** Whether to run recovery and build indexes; on by default. */
   start?: boolean;
@@ -82,7 +84,7 @@ export function testSettings(database: string): ServiceSettings {
 
 /** Starts an instance on a database of its own, dropped at the end. Disposing fails if a status was not declared. */
 export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
-  const client = createMongoClient(inject('mongoUrl'));
+  const client = createMongoClient(options.mongoUrl ?? inject('mongoUrl'));
   const database = options.database ?? `test_${randomBytes(6).toString('hex')}`;
   const clock = new TestClock();
   const settings = { ...testSettings(database), ...options.settings };

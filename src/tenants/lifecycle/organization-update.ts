@@ -12,6 +12,7 @@ import {
 import {
   CollectionMissingError,
   CollectionNameTakenError,
+  IndexBuildInProgressError,
 } from '../../registry/registry-errors.ts';
 import { searchKeysOf } from '../../registry/search-keys.ts';
 import { FenceMissError } from '../fence.ts';
@@ -38,7 +39,7 @@ export class OrganizationUpdate {
    * @param seen - the active organization the change was decided on
    * @returns the organization as committed, or null when it has changed since it was seen
    * @throws OrganizationNameTakenError, CollectionNameTakenError, ConfusableNameError, ExternalIdTakenError,
-   *   EmailTakenError, CredentialsChangedError; nothing has changed after any of them
+   *   EmailTakenError, CredentialsChangedError, IndexBuildInProgressError; nothing has changed after any of them
    * @throws OperationLostError, DatabaseUnavailableError when the outcome is recovery's to decide
    */
   async run(
@@ -111,7 +112,8 @@ export class OrganizationUpdate {
    * through that rename's recovery and another one back, can have moved it.
    *
    * @param actual - where the collection was found
-   * @returns false when the organization has changed since it was seen or is not active, or the name is in use
+   * @returns false when the organization has changed since it was seen or is not active, the name is in use, or an index is
+   *   being built
    */
   async realign(seen: OrganizationDocument, actual: string): Promise<boolean> {
     if (seen.state !== 'active') return false;
@@ -128,7 +130,11 @@ export class OrganizationUpdate {
       await collections.rename({ ...collectionOf(begun), name: actual }, seen.collection_name);
       return true;
     } catch (error) {
-      if (error instanceof NamespaceExistsError || error instanceof FenceMissError) return false;
+      const isLeft =
+        error instanceof NamespaceExistsError ||
+        error instanceof FenceMissError ||
+        error instanceof IndexBuildInProgressError;
+      if (isLeft) return false;
       throw error;
     } finally {
       await operations.finish(claimOf(begun), this.#commit(target));
@@ -251,12 +257,13 @@ function updateOf({ operation }: OrganizationDocument): UpdateOperation {
   return operation;
 }
 
-/** Whether trying again cannot help, so that the update has to be undone. */
+/** Whether trying again cannot help, or not soon, so that the update has to be undone. */
 function isImpossible(error: unknown): boolean {
   return (
     error instanceof EmailTakenError ||
     error instanceof CredentialsChangedError ||
     error instanceof CollectionNameTakenError ||
-    error instanceof CollectionMissingError
+    error instanceof CollectionMissingError ||
+    error instanceof IndexBuildInProgressError
   );
 }

@@ -73,6 +73,11 @@ export class ServiceApi {
     return this.#send('DELETE', '/org/delete', { token });
   }
 
+  /** Calls an operation of the records interface. @param path - below `/org/records` */
+  records(token: string, method: string, path: string, body?: object): Promise<Answer> {
+    return this.#send(method, `/org/records${path}`, { token, ...(body && { body }) });
+  }
+
   async #send(
     method: string,
     path: string,
@@ -89,7 +94,8 @@ export class ServiceApi {
         ...(body !== undefined && { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(ANSWER_LIMIT_MS),
       });
-      return { status: response.status, body: (await response.json()) as Answer['body'] };
+      const text = await response.text();
+      return { status: response.status, body: text === '' ? {} : JSON.parse(text) };
     } catch {
       return { status: 0, body: {} };
     }

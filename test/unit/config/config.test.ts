@@ -21,6 +21,10 @@ describe('settings', () => {
         tenantDb: 'organization_master',
         maxCollections: 9000,
       },
+      organizations: {
+        maxIndexes: 16,
+        quota: { max_records: null, max_bytes: null, max_members: null },
+      },
       tokens: {
         accessTtlSeconds: 3600,
         refreshTtlSeconds: 2_592_000,
@@ -57,6 +61,10 @@ describe('settings', () => {
       MASTER_DB: 'registry',
       TENANT_DB: 'tenants',
       MAX_COLLECTIONS: '500',
+      MAX_INDEXES_PER_ORGANIZATION: '8',
+      QUOTA_MAX_RECORDS: '0',
+      QUOTA_MAX_BYTES: '1000000000000',
+      QUOTA_MAX_MEMBERS: '25',
       JWT_SECRET: SECRET,
       JWT_PREVIOUS_SECRETS: `${SECRET.toLowerCase()}, ${SECRET.toUpperCase()}`,
       JWT_PRIVATE_KEYS: privatePem,
@@ -92,6 +100,10 @@ describe('settings', () => {
         masterDb: 'registry',
         tenantDb: 'tenants',
         maxCollections: 500,
+      },
+      organizations: {
+        maxIndexes: 8,
+        quota: { max_records: 0, max_bytes: 1_000_000_000_000, max_members: 25 },
       },
       tokens: {
         accessTtlSeconds: 60,

@@ -38,6 +38,10 @@ describe('a number', () => {
     ['REFRESH_IDLE_EXPIRES_IN', '3600', '31622400', ['3599'], ['31622401']],
     ['BCRYPT_COST', '10', '15', ['9', '4'], ['16']],
     ['MAX_COLLECTIONS', '1', '1000000', ['0'], ['1000001']],
+    ['MAX_INDEXES_PER_ORGANIZATION', '1', '64', ['0'], ['65']],
+    ['QUOTA_MAX_RECORDS', '0', '999999999999999', ['-1'], ['1000000000000000']],
+    ['QUOTA_MAX_BYTES', '0', '999999999999999', ['-1'], ['1000000000000000']],
+    ['QUOTA_MAX_MEMBERS', '1', '999999999999999', ['0'], ['1000000000000000']],
   ])('has limits: %s from %s to %s', (name, least, most, tooLow, tooHigh) => {
     const rest = name === 'JWT_EXPIRES_IN' ? { REFRESH_EXPIRES_IN: '31622400' } : {};
     for (const value of [least, most])

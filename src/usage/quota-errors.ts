@@ -1,0 +1,29 @@
+import { AppError } from '../errors.ts';
+import type { QuotaDocument } from '../registry/organization-document.ts';
+
+/** A limit, and what there is of it. */
+export interface Excess {
+  limit: keyof QuotaDocument;
+  allowed: number;
+  used: number;
+}
+
+const THINGS: Record<keyof QuotaDocument, string> = {
+  max_records: 'records',
+  max_bytes: 'bytes of records',
+  max_members: 'members',
+};
+
+/** There is no room for what was asked for. Nothing has changed. */
+export class QuotaExceededError extends AppError {
+  constructor(excesses: readonly Excess[]) {
+    const errors = excesses.map(({ limit, allowed, used }) => ({
+      path: `/quota/${limit}`,
+      message: `allows ${allowed} ${THINGS[limit]}; there are ${used}`,
+    }));
+    const detail = errors.map(({ path, message }) => `${path.slice(7)} ${message}`).join('; ');
+    super('forbidden', 'quota_exceeded', `The organization's quota leaves no room: ${detail}.`, {
+      errors,
+    });
+  }
+}
