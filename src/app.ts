@@ -42,6 +42,8 @@ import { recordRoutes } from './records/record-routes.ts';
 import { roleRoutes } from './roles/role-routes.ts';
 import type { Services } from './services.ts';
 import { sessionRoutes } from './sessions/session-routes.ts';
+import { exportRoutes } from './transfers/export-routes.ts';
+import { importRoutes } from './transfers/import-routes.ts';
 import { usageRoutes } from './usage/usage-routes.ts';
 
 /** How the application is set up, beyond its services. */
@@ -76,6 +78,8 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     ...(trustProxy !== undefined && { trustProxy: trusted(trustProxy) }),
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    // Where it is longer than the other, Node (24) gives bodies the longer of the two.
+    http: { headersTimeout: REQUEST_TIMEOUT_MS },
     forceCloseConnections: 'idle',
   }).withTypeProvider<TypeBoxTypeProvider>();
 
@@ -135,6 +139,8 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     await scope.register(mfaRoutes, { services });
     await scope.register(recordRoutes, { services });
     await scope.register(changeFeedRoutes, { services });
+    await scope.register(importRoutes, { services });
+    await scope.register(exportRoutes, { services });
   });
   await app.register(async (scope) => {
     documentSecurity(scope, OF_OPERATORS);

@@ -8,6 +8,7 @@ export type ErrorKind =
   | 'forbidden'
   | 'not_found'
   | 'not_acceptable'
+  | 'timeout'
   | 'conflict'
   | 'gone'
   | 'precondition'

@@ -7,6 +7,8 @@ import { RecordBatch } from '../records/record-batch.ts';
 import { RecordReader } from '../records/record-reader.ts';
 import { RecordService } from '../records/record-service.ts';
 import { TenantDirectory } from '../tenants/tenant-directory.ts';
+import { ExportService } from '../transfers/export-service.ts';
+import { ImportService } from '../transfers/import-service.ts';
 import { MemberQuota } from '../usage/member-quota.ts';
 import { NO_QUOTA, QuotaService } from '../usage/quota-service.ts';
 import { UsageService } from '../usage/usage-service.ts';
@@ -44,5 +46,7 @@ export function createRecords(
     indexes: new IndexService({
       ...{ store: new IndexStore({ directory }), limit, buildWaitMs, logger },
     }),
+    imports: new ImportService({ directory, clock }),
+    exports: new ExportService({ directory, clock, ids }),
   };
 }

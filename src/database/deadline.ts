@@ -9,7 +9,12 @@ export const PATIENCE_MS = 2_250;
 
 /** How long the database has been silent towards one request, however many operations that took. */
 class Silence {
+  readonly #patienceMs: number;
   #since: number | undefined;
+
+  constructor(patienceMs: number) {
+    this.#patienceMs = patienceMs;
+  }
 
   /** Runs one operation; whether its failure is an answer of the database or its silence is for `isSilence` to tell. */
   async during<T>(operation: () => Promise<T>, isSilence: (error: unknown) => boolean): Promise<T> {
@@ -26,8 +31,8 @@ class Silence {
   }
 
   get patienceLeftMs(): number {
-    if (this.#since === undefined) return PATIENCE_MS;
-    return Math.max(0, Math.ceil(this.#since + PATIENCE_MS - performance.now()));
+    if (this.#since === undefined) return this.#patienceMs;
+    return Math.max(0, Math.ceil(this.#since + this.#patienceMs - performance.now()));
   }
 }
 
@@ -36,16 +41,18 @@ const current = new AsyncLocalStorage<Silence>();
 /**
  * Has everything that `work` asks of the database share one patience: once it has run out, further operations, such as
  * those that would take back what was done before, fail at once instead of making the caller wait again.
+ *
+ * @param patienceMs - long work that nobody repeats lightly may wait for a fail-over
  */
-export function sharingPatience<T>(work: () => T): T {
-  return current.run(new Silence(), work);
+export function sharingPatience<T>(work: () => T, patienceMs = PATIENCE_MS): T {
+  return current.run(new Silence(patienceMs), work);
 }
 
 /** As {@link sharingPatience}, unless the caller shares one already. */
 export function withPatience<T>(work: (silence: Silence) => Promise<T>): Promise<T> {
   const shared = current.getStore();
   if (shared !== undefined) return work(shared);
-  const silence = new Silence();
+  const silence = new Silence(PATIENCE_MS);
   return current.run(silence, () => work(silence));
 }
 

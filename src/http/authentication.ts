@@ -85,6 +85,18 @@ function requireOneOf(
 }
 
 /**
+ * For work that takes longer than a moment: whoever may no longer do what the route is for must not go on doing it.
+ *
+ * @returns asks whether the caller is still allowed to, by what was true at most a second ago, and throws what a new request
+ *   would be refused with
+ */
+export function stillAllowed(access: AccessService, request: FastifyRequest): () => Promise<void> {
+  return async () => {
+    await admitted(access, request, 'recent');
+  };
+}
+
+/**
  * Who sends a request, if they may do what its route asks for. An answer that goes on for long asks again.
  *
  * @throws AppError `unauthenticated` or `forbidden` when they may not

@@ -11,6 +11,7 @@ const KINDS: Record<ErrorKind, { status: number; title: string }> = {
   forbidden: { status: 403, title: 'Not allowed' },
   not_found: { status: 404, title: 'Not found' },
   not_acceptable: { status: 406, title: 'Not acceptable' },
+  timeout: { status: 408, title: 'Request timeout' },
   conflict: { status: 409, title: 'Conflict' },
   gone: { status: 410, title: 'Gone' },
   precondition: { status: 412, title: 'Precondition failed' },
@@ -107,19 +108,10 @@ const STATUS_HEADERS: Record<number, object> = {
 export function addProblemDetails(app: FastifyInstance): void {
   app.addSchema(Problem);
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const known = toAppError(error, request);
-    if (known === undefined) {
-      request.log.error({ err: error }, 'unexpected error');
-      return sendProblem(request, reply, 500, 'Internal error', {
-        code: 'internal_error',
-        message: 'Something went wrong on our side. The request id finds it in the logs.',
-      });
-    }
-    const { status, title } = KINDS[known.kind];
-    if (status >= 500) request.log.warn({ err: known }, known.code);
-    if (known.retryAfter !== undefined) reply.header('retry-after', known.retryAfter);
-    if (status === 401) reply.header('www-authenticate', challenge(known));
-    return sendProblem(request, reply, status, title, known);
+    const { status, title, about, known } = explained(error, request);
+    if (known?.retryAfter !== undefined) reply.header('retry-after', known.retryAfter);
+    if (known !== undefined && status === 401) reply.header('www-authenticate', challenge(known));
+    return sendProblem(request, reply, status, title, about);
   });
   app.setNotFoundHandler((request, reply) =>
     sendProblem(request, reply, 404, 'Not found', {
@@ -127,6 +119,31 @@ export function addProblemDetails(app: FastifyInstance): void {
       message: `There is nothing at ${request.method} ${request.url.split('?')[0]}. See /docs.`,
     }),
   );
+}
+
+/**
+ * The problem that stands for an error where the status has gone out already, in the last line of an answer that is
+ * streamed. Logs as the error handler does.
+ */
+export function lateProblem(error: unknown, request: FastifyRequest): Problem {
+  const { status, title, about } = explained(error as FastifyError, request);
+  return problemOf(request.id, status, title, about);
+}
+
+/** What an error is to the caller; and to the log. */
+function explained(error: FastifyError, request: FastifyRequest) {
+  const known = toAppError(error, request);
+  if (known === undefined) {
+    request.log.error({ err: error }, 'unexpected error');
+    const message = 'Something went wrong on our side. The request id finds it in the logs.';
+    return {
+      ...{ status: 500, title: 'Internal error', known },
+      about: { code: 'internal_error', message } satisfies About,
+    };
+  }
+  const { status, title } = KINDS[known.kind];
+  if (status >= 500) request.log.warn({ err: known }, known.code);
+  return { status, title, known, about: known satisfies About };
 }
 
 /** What is said about a problem. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
+import { isLongUpload } from './long-uploads.ts';
 import { PROBLEM_JSON, problemOf, sendProblem } from './problem-details.ts';
 
 interface Refusal {
@@ -52,6 +53,8 @@ export const transportErrors: Required<
   },
 
   clientErrorHandler: (error: NodeJS.ErrnoException, socket: Socket) => {
+    // Node says so once for each request, and then watches only the next one.
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && isLongUpload(socket)) return;
     if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy();
       return;

@@ -39,6 +39,9 @@ class IdempotencyAnswerLostError extends AppError {
   }
 }
 
+/** Problems that may have come up after the work was done. */
+const OUTCOME_UNKNOWN = /"code":"(database_unavailable|internal_error)"/;
+
 /** A request that may do its work. */
 export interface IdempotentAttempt {
   kind: 'attempt';
@@ -117,8 +120,8 @@ export class IdempotencyService {
    */
   async end({ keyId, attemptId }: IdempotentAttempt, answer: Answer): Promise<void> {
     const { store } = this.#deps;
-    const passing = answer.status === 429 || answer.status === 401;
-    if (answer.status >= 500) await store.giveUp(keyId, attemptId);
+    const passing = answer.status >= 500 || answer.status === 429 || answer.status === 401;
+    if (passing && OUTCOME_UNKNOWN.test(answer.body)) await store.giveUp(keyId, attemptId);
     else if (passing) await store.release(keyId, attemptId);
     else await store.complete(keyId, attemptId, this.#answers.seal(answer, keyId));
   }

@@ -7,7 +7,12 @@ import {
   type IndexRequest,
   indexDefinition,
 } from './index-definition.ts';
-import { IndexLimitReachedError, InvalidIndexError } from './index-errors.ts';
+import {
+  IndexBuildEndedError,
+  IndexLimitReachedError,
+  IndexNotFoundError,
+  InvalidIndexError,
+} from './index-errors.ts';
 import type { IndexStore, StoredIndex } from './index-store.ts';
 
 /** So many may an organization have, unless a setting says otherwise. MongoDB's own limit is 64. */
@@ -36,7 +41,7 @@ export class IndexService {
     this.#deps = deps;
   }
 
-  /** @returns all, the oldest first, those being built included */
+  /** @returns all, the oldest first, those being built included; @throws OrganizationNotFoundError, OrganizationBusyError */
   list(organizationId: ObjectId): Promise<StoredIndex[]> {
     return this.#deps.store.list(organizationId);
   }
@@ -60,18 +65,11 @@ export class IndexService {
     // Refused before it is built. Of a name that there is, the database knows whether it is the same index.
     const isNew = !before.some(({ name }) => name === definition.name);
     if (isNew && before.length >= limit) throw new IndexLimitReachedError(limit);
-    const outcome = await this.#build(organizationId, definition);
-    const after = await store.list(organizationId);
-    const at = after.findIndex(({ name }) => name === definition.name);
-    if (outcome !== 'existing' && isNew && at >= limit) {
-      await store.drop(organizationId, definition.name);
-      throw new IndexLimitReachedError(limit);
-    }
-    const index = after[at] ?? null;
+    const outcome = await this.#build(organizationId, definition, isNew);
+    const index = await this.#withinLimit(organizationId, definition.name, isNew);
     if (outcome === 'building') return { outcome, index, definition };
-    if (index !== null) return { outcome, index, definition };
-    // Deleted since, or there under another name: the index on `_id`.
-    throw new InvalidIndexError([{ path: '', message: 'was deleted meanwhile' }]);
+    if (index === null) throw new IndexBuildEndedError();
+    return { outcome, index, definition };
   }
 
   /** @throws IndexNotFoundError, InvalidIndexError for the index on `_id` */
@@ -81,19 +79,28 @@ export class IndexService {
     await this.#deps.store.drop(organizationId, name);
   }
 
+  /** @returns how far it has come when the waiting ends; what ends later is looked at as well, and logged if it failed */
   async #build(
     organizationId: ObjectId,
     definition: IndexDefinition,
+    isNew: boolean,
   ): Promise<CreatedIndex['outcome']> {
     const { store, buildWaitMs, logger } = this.#deps;
     const waiting = new AbortController();
     let isWaitedFor = true;
-    const built = store.build(organizationId, definition).catch((error: unknown) => {
-      if (isWaitedFor) throw error;
-      const context = { organization_id: organizationId.toHexString(), index: definition.name };
-      logger.warn({ ...context, err: error }, 'an index could not be built');
-      return 'building' as const;
-    });
+    const build = async () => {
+      try {
+        const outcome = await store.build(organizationId, definition);
+        if (!isWaitedFor) await this.#withinLimit(organizationId, definition.name, isNew);
+        return outcome;
+      } catch (error) {
+        if (isWaitedFor) throw error;
+        const context = { organization_id: organizationId.toHexString(), index: definition.name };
+        logger.warn({ ...context, err: error }, 'an index could not be built');
+        return 'building';
+      }
+    };
+    const built = build();
     const patience = delay(buildWaitMs, 'building' as const, { signal: waiting.signal });
     try {
       return await Promise.race([built, patience.catch(() => built)]);
@@ -101,5 +108,22 @@ export class IndexService {
       isWaitedFor = false;
       waiting.abort();
     }
+  }
+
+  /** @returns the index, or null; @throws IndexLimitReachedError when it came too late, and is gone again */
+  async #withinLimit(
+    organizationId: ObjectId,
+    name: string,
+    isNew: boolean,
+  ): Promise<StoredIndex | null> {
+    const { store, limit } = this.#deps;
+    const all = await store.list(organizationId);
+    const at = all.findIndex((one) => one.name === name);
+    if (!isNew || at < limit) return all[at] ?? null;
+    await store.drop(organizationId, name).catch((error: unknown) => {
+      // Somebody who asked for the same index has taken it away.
+      if (!(error instanceof IndexNotFoundError)) throw error;
+    });
+    throw new IndexLimitReachedError(limit);
   }
 }

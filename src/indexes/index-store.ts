@@ -2,6 +2,7 @@ import { type Document, MongoServerError, type ObjectId } from 'mongodb';
 import type { AppError } from '../errors.ts';
 import { OrganizationBusyError } from '../registry/registry-errors.ts';
 import type { TenantDirectory } from '../tenants/tenant-directory.ts';
+import { despiteDrops } from './despite-drops.ts';
 import { type IndexDefinition, ORDERS } from './index-definition.ts';
 import {
   DuplicateValuesError,
@@ -11,7 +12,7 @@ import {
   InvalidIndexError,
 } from './index-errors.ts';
 
-/** What looking at indexes, and deleting one, may take. */
+/** What deleting an index may take: it waits for what is under way on the collection. */
 const LIMIT_MS = 5_000;
 
 const INDEX_NOT_FOUND = 27;
@@ -52,17 +53,15 @@ export class IndexStore {
   /** @returns all, the oldest first, those being built included; @throws OrganizationNotFoundError, OrganizationBusyError */
   async list(organizationId: ObjectId): Promise<StoredIndex[]> {
     const collection = await this.#directory.open(organizationId);
-    const limits = { timeLimitMs: LIMIT_MS };
     // The fields as a list: an object would put names that are numbers first.
     const fields = { fields: { $objectToArray: '$key' } };
     const [found, [stats]] = await Promise.all([
-      collection.aggregate([{ $indexStats: {} }, { $addFields: fields }], limits),
-      collection.aggregate(
-        [
+      despiteDrops(() => collection.aggregate([{ $indexStats: {} }, { $addFields: fields }])),
+      despiteDrops(() =>
+        collection.aggregate([
           { $collStats: { storageStats: {} } },
           { $replaceWith: { sizes: { $objectToArray: '$storageStats.indexSizes' } } },
-        ],
-        limits,
+        ]),
       ),
     ]);
     const sizes = new Map<string, number>(

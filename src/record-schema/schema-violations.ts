@@ -103,7 +103,6 @@ function described(
   }));
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: of no other type than what MongoDB sends
-function listOf(value: unknown): any[] {
+function listOf(value: unknown): Document[] {
   return Array.isArray(value) ? value : [];
 }

@@ -73,19 +73,30 @@ export function bsonOf(value: unknown, path: string, depth = 0): unknown {
     return value.map((item, at) => bsonOf(item, `${path}/${at}`, depth + 1));
   const typed = typedValue(value as Record<string, unknown>, path);
   if (typed !== undefined) return typed;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => {
-      const at = pointer(path, name);
-      assertName(name, at);
-      return [name, bsonOf(item, at, depth + 1)];
-    }),
-  );
+  const result: Record<string, unknown> = {};
+  for (const [name, item] of Object.entries(value)) {
+    // A path is made only where it may be needed: most fields are neither wrong nor deep.
+    if (!isPlainName(name)) assertName(name, pointer(path, name));
+    result[name] = isPlainScalar(item) ? item : bsonOf(item, pointer(path, name), depth + 1);
+  }
+  return result;
+}
+
+/** Whether it is certain that {@link assertName} has nothing against a name. */
+function isPlainName(name: string): boolean {
+  return /^[A-Za-z][\w-]*$/.test(name);
+}
+
+/** Whether it is certain that a value is stored as it is. */
+function isPlainScalar(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed();
+  return typeof value === 'boolean' || value === null || value === ((value as number) | 0);
 }
 
 /** The value of an object that stands for a type of BSON, or undefined when it is an ordinary object. */
 export function typedValue(value: Record<string, unknown>, path: string): unknown {
   const names = Object.keys(value);
-  const name = names.find((one) => Object.hasOwn(TYPES, one));
+  const name = names.find((one) => one.startsWith('$') && Object.hasOwn(TYPES, one));
   if (name === undefined) return undefined;
   const make = TYPES[name];
   const found = make?.(value, names, path);
@@ -236,8 +247,12 @@ export function assertName(name: string, path: string): void {
     throw refused(path, 'is a name that cannot be stored');
 }
 
+const PLAIN_NAME = /^\w*$/;
+
 /** RFC 6901: `~` and `/` inside a name are escaped. */
 export function pointer(parent: string, name: string): string {
+  // Nearly all names are plain, and long imports ask this of every field.
+  if (PLAIN_NAME.test(name)) return `${parent}/${name}`;
   return `${parent}/${name.toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { BSON, type Document } from 'mongodb';
 
 /**
@@ -11,6 +11,6 @@ import { BSON, type Document } from 'mongodb';
  */
 export function etagOf(record: Uint8Array | Document): string {
   const bytes = record instanceof Uint8Array ? record : BSON.serialize(record);
-  const hash = createHash('sha256').update(bytes).digest('base64url');
-  return `"${hash.slice(0, 27)}"`;
+  const digest = hash('sha256', bytes, 'base64url');
+  return `"${digest.slice(0, 27)}"`;
 }

@@ -143,7 +143,7 @@ export class FencedCommands {
    */
   async *batches(
     build: (name: string) => Document,
-    options: { timeLimitMs?: number; batchSize?: number },
+    options: { timeLimitMs?: number; batchSize?: number; bson?: BSONSerializeOptions },
   ): AsyncGenerator<Document[], void> {
     const { batchSize, ...limits } = options;
     // The driver would take any free session for each command, and the server gives a cursor's documents to one alone.
@@ -155,7 +155,7 @@ export class FencedCommands {
       yield cursor.firstBatch;
       while (!id.isZero()) {
         const command = { getMore: id, collection, ...(batchSize && { batchSize }) };
-        const reply = await this.#getMore(command, session, limits.timeLimitMs);
+        const reply = await this.#getMore(command, session, limits);
         id = asLong(reply.cursor.id);
         yield reply.cursor.nextBatch;
       }
@@ -188,10 +188,10 @@ export class FencedCommands {
   async #getMore(
     command: Document,
     session: ClientSession,
-    timeLimitMs: number | undefined,
+    { timeLimitMs, bson = this.#reading }: { timeLimitMs?: number; bson?: BSONSerializeOptions },
   ): Promise<Document> {
     const db = this.client.db(this.#reference.database);
-    const send = (limit: object) => db.command(command, { ...this.#reading, session, ...limit });
+    const send = (limit: object) => db.command(command, { ...bson, session, ...limit });
     try {
       if (timeLimitMs === undefined) return await send(withinDeadline());
       return await whileAlive(db.client, timeLimitMs, (signal) => send({ signal }));

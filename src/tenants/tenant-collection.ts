@@ -1,5 +1,16 @@
-import { type Document, type MongoClient, MongoServerError, ObjectId } from 'mongodb';
+import {
+  BSON,
+  type BSONSerializeOptions,
+  type Document,
+  type MongoClient,
+  MongoServerError,
+  ObjectId,
+  type UUID,
+} from 'mongodb';
+import { retryTransient } from '../database/database-errors.ts';
+import { withinDeadline } from '../database/deadline.ts';
 import type { CollectionReference } from '../registry/organization-document.ts';
+import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import { idAfter } from './bson-order.ts';
 import { missedIn } from './fence.ts';
 import {
@@ -17,6 +28,8 @@ const QUERY_PLAN_KILLED = 175;
 
 /** How often a query is begun anew after the database was away in the middle of it. */
 const MAX_LOSSES = 5;
+/** For what is compared or written down, so that no type may be lost. */
+const EXACT = { promoteValues: false, promoteBuffers: false, bsonRegExp: true } as const;
 
 /** How a query is narrowed down. */
 export interface FindOptions {
@@ -26,6 +39,26 @@ export interface FindOptions {
   skip?: number;
   /** What the server may take for all of it. */
   timeLimitMs?: number;
+}
+
+/** How all that match are read. */
+export interface ScanOptions {
+  projection?: Document;
+  /** The number of documents in one batch at most; MongoDB ends a batch at 16 MiB. */
+  batchSize?: number;
+  /** An `_id`: what sorts up to it is left out. */
+  after?: unknown;
+}
+
+/** What a collection is, beside its documents. */
+export interface CollectionDescription {
+  database: string;
+  name: string;
+  uuid: UUID;
+  /** As `create` takes them. */
+  options: Document;
+  /** As `createIndexes` takes them. */
+  indexes: Document[];
 }
 
 /** One statement of an update: `u` is a replacement, an update document or a pipeline. */
@@ -155,6 +188,27 @@ export class TenantCollection {
     );
   }
 
+  /**
+   * @returns the name that the collection has now, its options and its indexes, as `mongodump` writes them down
+   * @throws OrganizationNotFoundError, DatabaseUnavailableError
+   */
+  async describe(): Promise<CollectionDescription> {
+    const { client, reference } = this.commands;
+    const { database, uuid } = reference;
+    const command = { listCollections: 1, filter: { 'info.uuid': uuid }, cursor: {} };
+    const reply = await retryTransient(() =>
+      client.db(database).command(command, { ...EXACT, ...withinDeadline() }),
+    );
+    const [found] = reply.cursor.firstBatch as Document[];
+    if (found === undefined) throw new OrganizationNotFoundError();
+    const indexes = await this.aggregate([
+      { $indexStats: {} },
+      { $sort: { name: 1 } },
+      { $replaceWith: '$spec' },
+    ]);
+    return { database, name: String(found.name), uuid, options: found.options ?? {}, indexes };
+  }
+
   /** @returns how many documents match; @throws OrganizationNotFoundError, DatabaseUnavailableError */
   async count(filter: Document = {}, options: { timeLimitMs?: number } = {}): Promise<number> {
     const [found] = await this.aggregate([{ $match: filter }, { $count: 'n' }], options);
@@ -165,18 +219,36 @@ export class TenantCollection {
    * Reads all that match, in the order of `_id`, however much it is and however long that takes: goes on where it was after a
    * rename or a fail-over. Each document is as it is when it is read.
    *
-   * @param options - `batchSize` is the number of documents in one batch at most; MongoDB ends a batch at 16 MiB
    * @yields batches, never empty
    */
-  async *scan(
+  scan(filter: Document, options: ScanOptions): AsyncGenerator<Document[], void> {
+    return this.#scan(filter, options, {}, (document) => document._id);
+  }
+
+  /**
+   * As {@link scan}, without a look into the documents: each comes as the bytes of its BSON, which are the caller's until it
+   * asks for the next batch.
+   */
+  scanBytes(filter: Document, options: ScanOptions): AsyncGenerator<Uint8Array[], void> {
+    const bson: object = { fieldsAsRaw: { firstBatch: true, nextBatch: true } };
+    const idOf = (bytes: Document) => BSON.deserialize(bytes as Uint8Array, EXACT)._id;
+    // The driver gives what is asked for as it is in place of documents.
+    return this.#scan(filter, options, { bson }, idOf) as AsyncGenerator<Uint8Array[], void>;
+  }
+
+  async *#scan(
     filter: Document,
-    {
-      projection,
-      batchSize,
-      after,
-    }: { projection?: Document; batchSize?: number; after?: unknown },
+    { projection, batchSize, after }: ScanOptions,
+    reading: { bson?: BSONSerializeOptions },
+    idOf: (document: Document) => unknown,
   ): AsyncGenerator<Document[], void> {
-    let position = after === undefined ? undefined : { id: after };
+    const options = {
+      ...reading,
+      // A filter that few documents match may take long to fill a batch.
+      timeLimitMs: Infinity,
+      ...(batchSize && { batchSize }),
+    };
+    let position: { id: unknown } | undefined = after === undefined ? undefined : { id: after };
     for (;;) {
       const from = position;
       const query = from === undefined ? filter : { $and: [filter, idAfter(from.id)] };
@@ -186,12 +258,12 @@ export class TenantCollection {
         ...(batchSize && { batchSize }),
       });
       try {
-        // A filter that few documents match may take long to fill a batch.
-        const options = { timeLimitMs: Infinity, ...(batchSize && { batchSize }) };
         for await (const batch of this.commands.batches(build, options)) {
-          if (batch.length === 0) continue;
+          const last = batch.at(-1);
+          if (last === undefined) continue;
+          const id = idOf(last);
           yield batch;
-          position = { id: batch.at(-1)?._id };
+          position = { id };
         }
         return;
       } catch (error) {

@@ -1,4 +1,5 @@
 import type { Document, ObjectId } from 'mongodb';
+import { despiteDrops } from '../indexes/despite-drops.ts';
 import type { TenantDirectory } from '../tenants/tenant-directory.ts';
 
 /** What an organization's collection takes. */
@@ -46,11 +47,8 @@ export class UsageStore {
 
   async #stats(id: ObjectId, $collStats: Document, $replaceWith: unknown): Promise<Document> {
     const collection = await this.#directory.open(id);
-    const [stats] = await collection.aggregate([
-      { $collStats },
-      { $replaceWith },
-      { $unset: ['wiredTiger', 'indexDetails'] },
-    ]);
+    const pipeline = [{ $collStats }, { $replaceWith }, { $unset: ['wiredTiger', 'indexDetails'] }];
+    const [stats] = await despiteDrops(() => collection.aggregate(pipeline));
     return stats ?? {};
   }
 }

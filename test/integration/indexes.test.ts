@@ -211,7 +211,8 @@ describe('the limit', () => {
     expect(await names()).toEqual(['_id_', 'b_1', 'c_1', 'd_1']);
   });
 
-  test('is reached exactly by many at once, on two instances', async () => {
+  // Several rounds: who looks at the indexes while another is taken away was refused by MongoDB every other time.
+  test.each([1, 2, 3, 4])('is reached exactly by many at once, on two instances (%i)', async () => {
     const answers = await Promise.all(
       Array.from({ length: 12 }, (_, n) => postIndex(n % 2 ? first : second, acme, on(`f${n}`))),
     );

@@ -15,8 +15,15 @@ interface Stop {
 }
 
 async function readWalk(heading: string): Promise<Stop[]> {
-  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
-  const walk = readme.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
+  const readme = await readPage('README.md');
+  return stopsOf(readme.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '');
+}
+
+function readPage(path: string): Promise<string> {
+  return readFile(new URL(`../../${path}`, import.meta.url), 'utf8');
+}
+
+function stopsOf(walk: string): Stop[] {
   const blocks = [...walk.matchAll(/```(sh|json)\n(.*?)```/gs)];
   return blocks.flatMap(([, language, text = ''], index) => {
     const next = blocks[index + 1];
@@ -36,7 +43,9 @@ function shape(value: unknown, key = ''): unknown {
   if (/^[0-9a-f]{24}$/.test(value)) return '<id>';
   if (/^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/.test(value)) return '<time>';
   if (/^[0-9a-f-]{36}$/.test(value)) return '<uuid>';
-  return ['access_token', 'refresh_token', 'key', 'prefix'].includes(key) ? '<token>' : value;
+  return ['access_token', 'refresh_token', 'key', 'prefix', 'etag'].includes(key)
+    ? '<token>'
+    : value;
 }
 
 /** Runs commands as a reader would, and compares the answers. */
@@ -63,6 +72,15 @@ async function walk(stops: readonly Stop[]): Promise<void> {
 const FIVE_OPERATIONS = 'A walk through the five operations';
 const answered = (stops: readonly Stop[]) => stops.filter(({ answer }) => answer !== undefined);
 
+/** The commands of the walk that give a reader a token. */
+async function signingIn(): Promise<Stop[]> {
+  const stops = (await readWalk(FIVE_OPERATIONS)).filter(({ command }) =>
+    /\/org\/create|\/admin\/login|^TOKEN=/.test(command),
+  );
+  expect(stops).toHaveLength(3);
+  return stops;
+}
+
 test("the README's walk gives the README's answers", async () => {
   const stops = await readWalk(FIVE_OPERATIONS);
   expect(answered(stops)).toHaveLength(6);
@@ -70,11 +88,14 @@ test("the README's walk gives the README's answers", async () => {
 });
 
 test('so do its API keys, for whoever has signed up and in', async () => {
-  const before = (await readWalk(FIVE_OPERATIONS)).filter(({ command }) =>
-    /\/org\/create|\/admin\/login|^TOKEN=/.test(command),
-  );
-  expect(before).toHaveLength(3);
+  const before = await signingIn();
   const stops = await readWalk('API keys');
   expect(answered(stops)).toHaveLength(2);
   await walk([...before, ...stops]);
+});
+
+test('and the page about records', async () => {
+  const stops = stopsOf(await readPage('docs/records.md'));
+  expect(answered(stops)).toHaveLength(6);
+  await walk([...(await signingIn()), ...stops]);
 });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { refusalOf } from '../../src/records/record-errors.ts';
 import { apiOf, expectProblem, pathsOf, tally } from '../support/api.ts';
 import { aMember } from '../support/members.ts';
+import { recordsOf as recordsOverHttp } from '../support/records.ts';
 import {
   deleteSchema,
   getIndexes,
@@ -83,6 +84,16 @@ describe('a schema', () => {
     ]);
     expect(await change(1, { $set: { email: 'a@b' } })).toEqual([]);
     expect(await records.count()).toBe(2);
+  });
+
+  test('is told to whoever writes over HTTP, with the place of each fault', async () => {
+    expectStatus(await putSchema(first, acme, SCHEMA), 200);
+    expectStatus(await postIndex(first, acme, { fields: [{ field: 'email' }], unique: true }), 201);
+    const { create } = recordsOverHttp(second, acme.auth);
+    const broken = expectProblem(await create({ email: 5 }), 422, 'schema_violation');
+    expect(broken.errors).toEqual([{ path: '/email', message: 'must be of type string' }]);
+    expectStatus(await create({ email: 'a@b' }), 201);
+    expectProblem(await create({ email: 'a@b' }), 409, 'duplicate_value');
   });
 
   test('may hold values that JSON does not know', async () => {
@@ -240,7 +251,10 @@ describe('of changes at the same time', () => {
       const freed =
         round % 2 === 0
           ? await apiOf(first).remove({ headers })
-          : await apiOf(first).update(someSignUp(), { headers });
+          : await apiOf(first).update(
+              { organization_name: someSignUp().organization_name },
+              { headers },
+            );
       const taking = await signUpAndIn(second, { organization_name });
       const answers = await writing;
       for (const { statusCode } of answers) expect([200, 401, 404]).toContain(statusCode);
