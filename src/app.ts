@@ -1,6 +1,11 @@
 import helmet from '@fastify/helmet';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
 import { accountLinkRoutes } from './admins/account-link-routes.ts';
 import { adminRoutes, loginRoutes, publicAdminRoutes } from './admins/admin-routes.ts';
 import { apiKeyRoutes } from './api-keys/api-key-routes.ts';
@@ -10,8 +15,10 @@ import { addCaller, requireCaller, requireOperator } from './http/authentication
 import { addBodyParsers } from './http/body-parsers.ts';
 import { addDatabasePatience } from './http/database-patience.ts';
 import { addDeclaredResponses } from './http/declared-responses.ts';
+import { addDraining } from './http/draining.ts';
 import { methodNotAllowed } from './http/method-not-allowed.ts';
 import { addOpenApi, documentSecurity, OF_OPERATORS } from './http/openapi.ts';
+import { addOverloadProtection, type OverloadLimits } from './http/overload.ts';
 import { addProblemDetails } from './http/problem-details.ts';
 import { addProxyWarning, type TrustedProxies, trusted } from './http/proxies.ts';
 import { addRequestId, requestId } from './http/request-id.ts';
@@ -25,6 +32,9 @@ import { invitationRoutes, publicInvitationRoutes } from './invitations/invitati
 import { jwksRoutes } from './keys/jwks-routes.ts';
 import { linkPageRoutes } from './link-pages/link-page-routes.ts';
 import { memberRoutes } from './members/member-routes.ts';
+import { metricsRoutes } from './metrics/metrics-routes.ts';
+import { addRequestMetrics } from './metrics/request-metrics.ts';
+import { ScrapeAccess } from './metrics/scrape-access.ts';
 import { mfaRoutes } from './mfa/mfa-routes.ts';
 import {
   operatedOrganizationRoutes,
@@ -42,6 +52,7 @@ import { recordRoutes } from './records/record-routes.ts';
 import { roleRoutes } from './roles/role-routes.ts';
 import type { Services } from './services.ts';
 import { sessionRoutes } from './sessions/session-routes.ts';
+import type { Tracing } from './tracing/tracing.ts';
 import { exportRoutes } from './transfers/export-routes.ts';
 import { importRoutes } from './transfers/import-routes.ts';
 import { usageRoutes } from './usage/usage-routes.ts';
@@ -51,6 +62,12 @@ export interface AppOptions {
   logger: FastifyBaseLogger;
   /** Whose word on where a request comes from is taken (`X-Forwarded-For`); by default nobody's. */
   trustProxy?: TrustedProxies;
+  /** Opens `GET /metrics`. Without one, that is open to this machine alone, and to nobody behind a proxy. */
+  metricsToken?: string | undefined;
+  /** Sends traces of requests. */
+  tracing?: Pick<Tracing, 'plugin'> | undefined;
+  /** From where on requests are refused; by default what no healthy process comes near. */
+  overloadLimits?: OverloadLimits;
   /** Told of an answer whose status its route does not declare; by default it is logged. */
   onUndeclaredStatus?: (route: string, status: number) => void;
 }
@@ -65,7 +82,7 @@ const MAX_PARAM_LENGTH = 8_192;
  * Public and authenticated routes live in separate scopes, so that a new route cannot be left open by forgetting a prefix.
  */
 export async function buildApp(services: Services, options: AppOptions): Promise<FastifyInstance> {
-  const { logger, trustProxy } = options;
+  const { logger, trustProxy, tracing, metricsToken } = options;
   const app = Fastify({
     loggerInstance: logger,
     genReqId: requestId,
@@ -81,12 +98,24 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     // Where it is longer than the other, Node (24) gives bodies the longer of the two.
     http: { headersTimeout: REQUEST_TIMEOUT_MS },
     forceCloseConnections: 'idle',
+    // Fastify's own answer would be no problem details: see addDraining.
+    return503OnClosing: false,
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   const refusals = methodNotAllowed(app);
+  const { requests } = services.metrics;
+  const { passwords } = services;
+  const overload = {
+    waitingElsewhere: () => passwords.waiting + passwords.running,
+    refused: (request: FastifyRequest) => requests.refused(request),
+  };
+  await addOverloadProtection(app, overload, options.overloadLimits);
   addProblemDetails(app);
+  addRequestMetrics(app, requests);
+  if (tracing !== undefined) await app.register(tracing.plugin);
   addRequestId(app);
   addRequestLogging(app);
+  addDraining(app, services.stopping);
   addValidation(app);
   addLimitReports(app);
   addDatabasePatience(app);
@@ -114,6 +143,10 @@ export async function buildApp(services: Services, options: AppOptions): Promise
 
   await app.register(async (scope) => {
     await scope.register(healthRoutes, { services });
+    await scope.register(metricsRoutes, {
+      metrics: services.metrics,
+      access: new ScrapeAccess({ token: metricsToken, behindProxy: trustProxy !== undefined }),
+    });
     await scope.register(jwksRoutes, { services });
     await scope.register(publicOrganizationRoutes, { services });
     await scope.register(loginRoutes, { services });

@@ -9,6 +9,7 @@ import {
   type ServiceSources,
 } from './composition/foundation.ts';
 import { createLifecycle } from './composition/lifecycle.ts';
+import { createMetrics } from './composition/metrics.ts';
 import {
   createMeasurement,
   createOperatorAccess,
@@ -23,6 +24,7 @@ import { Readiness } from './health/readiness.ts';
 import { IdempotencyService } from './idempotency/idempotency-service.ts';
 import type { Logger } from './logging/logger.ts';
 import { collectionReference } from './registry/organization-document.ts';
+import { Stopping } from './stopping.ts';
 import { TenantCollection } from './tenants/tenant-collection.ts';
 
 export type Services = ReturnType<typeof createServices>;
@@ -57,7 +59,13 @@ export function createServices(
     ...{ ...credentials, ...lifecycle, ...sessions, ...records, accounts: lifecycle.accounts },
   });
   const changeFeeds = createChangeFeeds(foundation, stores, records);
-  const readiness = new Readiness({ client });
+  const stopping = new Stopping();
+  // Their clients are told to come back, and leave, while the others are still served.
+  stopping.signal.addEventListener('abort', () => void changeFeeds[Symbol.asyncDispose]());
+  const readiness = new Readiness({ client, stopping });
+  const metrics = createMetrics(foundation, stores, {
+    ...{ ...credentials, ...lifecycle, ...sessions, accessCaches },
+  });
   const { keys, ids } = foundation;
   const { recovery, reconciliation, grace } = lifecycle;
   const { mailTasks, recordLastUse } = sessions;
@@ -75,7 +83,7 @@ export function createServices(
     ...operatorAccess,
     ...operators,
     signup: settings.signup ?? 'open',
-    ...{ recovery, reconciliation, readiness, changeFeeds, measurement, grace },
+    ...{ recovery, reconciliation, readiness, changeFeeds, stopping, metrics, measurement, grace },
     idempotency: new IdempotencyService({ store: stores.idempotency, ids, keys }),
 
     /** An organization's data. @throws OrganizationNotFoundError */
@@ -103,17 +111,24 @@ export function createServices(
     },
 
     async [Symbol.asyncDispose](): Promise<void> {
-      await changeFeeds[Symbol.asyncDispose]();
-      await accessCaches.changes[Symbol.asyncDispose]();
-      await background.lastUse[Symbol.asyncDispose]();
-      await recordLastUse().catch((error: unknown) =>
-        logger.warn({ err: error }, 'could not record last use'),
-      );
-      await background.recovery[Symbol.asyncDispose]();
-      await background.reconciliation[Symbol.asyncDispose]();
-      await background.measurement[Symbol.asyncDispose]();
-      await background.purge[Symbol.asyncDispose]();
-      await mailTasks[Symbol.asyncDispose]();
+      stopping.begin();
+      const writeLastUse = async () => {
+        await background.lastUse[Symbol.asyncDispose]();
+        await recordLastUse().catch((error: unknown) =>
+          logger.warn({ err: error }, 'could not record last use'),
+        );
+      };
+      // At once: together they have as long as the slowest of them needs.
+      await Promise.all([
+        changeFeeds[Symbol.asyncDispose](),
+        accessCaches.changes[Symbol.asyncDispose](),
+        writeLastUse(),
+        background.recovery[Symbol.asyncDispose](),
+        background.reconciliation[Symbol.asyncDispose](),
+        background.measurement[Symbol.asyncDispose](),
+        background.purge[Symbol.asyncDispose](),
+        mailTasks[Symbol.asyncDispose](),
+      ]);
     },
   };
 }

@@ -25,6 +25,15 @@ interface Flight<T> {
   result: Promise<T>;
 }
 
+/** How much a cache is of use: look-ups since the beginning, by how they were answered, and what it holds. */
+export interface CacheUse {
+  readonly hits: number;
+  /** Together with another one under way. */
+  readonly shared: number;
+  readonly misses: number;
+  readonly size: number;
+}
+
 /** Says how far this instance has seen every change that any instance made. */
 export interface ChangeHorizon {
   /**
@@ -48,6 +57,9 @@ export class AccessCache<T> {
   readonly #flights = new Map<string, Flight<T>>();
   /** Counts invalidations: what was read before one may be out of date after it. */
   #epoch = 0;
+  #hits = 0;
+  #shared = 0;
+  #misses = 0;
 
   constructor(deps: { clock: Clock; horizon: ChangeHorizon; maxEntries?: number }) {
     this.#clock = deps.clock;
@@ -63,13 +75,24 @@ export class AccessCache<T> {
     const now = this.#clock.monotonicMs();
     const entry = this.#entries.get(key);
     if (entry !== undefined) {
-      if (now - Math.max(entry.loadedAt, this.#horizon.seenUntilMs) < MAX_AGE_MS)
+      if (now - Math.max(entry.loadedAt, this.#horizon.seenUntilMs) < MAX_AGE_MS) {
+        this.#hits += 1;
         return entry.value;
+      }
       this.#remove(key, entry);
     }
     const flying = this.#flights.get(key);
-    if (flying?.epoch === this.#epoch && now - flying.startedAt < MAX_AGE_MS) return flying.result;
+    if (flying?.epoch === this.#epoch && now - flying.startedAt < MAX_AGE_MS) {
+      this.#shared += 1;
+      return flying.result;
+    }
+    this.#misses += 1;
     return this.#load(key, load, now);
+  }
+
+  get use(): CacheUse {
+    const [hits, shared, misses] = [this.#hits, this.#shared, this.#misses];
+    return { hits, shared, misses, size: this.#entries.size };
   }
 
   /** Forgets everything that was made of one of these documents. To be called after the change, never before. */

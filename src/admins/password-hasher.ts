@@ -31,12 +31,32 @@ export class PasswordHasher {
   readonly #queue: PQueue;
   readonly #maxWaiting: number;
   #decoy: Promise<StoredPassword> | undefined;
+  #refused = 0;
 
   constructor(deps: { cost: number; concurrency?: number; maxWaiting?: number }) {
     const concurrency = deps.concurrency ?? availableParallelism();
     this.#cost = deps.cost;
     this.#queue = new PQueue({ concurrency });
     this.#maxWaiting = deps.maxWaiting ?? concurrency * WAITING_PER_CORE;
+  }
+
+  /** How many are being hashed or verified. */
+  get running(): number {
+    return this.#queue.pending;
+  }
+
+  /** How many wait for a core, and from how many on more are refused. */
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
+  get maxWaiting(): number {
+    return this.#maxWaiting;
+  }
+
+  /** How many were refused, since the beginning. */
+  get refused(): number {
+    return this.#refused;
   }
 
   /** @throws PasswordQueueFullError */
@@ -76,7 +96,10 @@ export class PasswordHasher {
   }
 
   #run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#queue.size >= this.#maxWaiting) throw new PasswordQueueFullError();
+    if (this.#queue.size >= this.#maxWaiting) {
+      this.#refused += 1;
+      throw new PasswordQueueFullError();
+    }
     return this.#queue.add(work);
   }
 }

@@ -33,7 +33,7 @@ export function createRecords(
   const quotas = new QuotaService({
     ...{ registry, usage: usageStore, quotas: quotaCache, defaults, clock },
   });
-  const records = new RecordService({ directory, ids });
+  const records = new RecordService({ directory, quota: quotas, ids });
   return {
     ...{ directory, quotas, records },
     recordReader: new RecordReader({ directory, timeLimitMs: QUERY_LIMIT_MS }),
@@ -46,7 +46,7 @@ export function createRecords(
     indexes: new IndexService({
       ...{ store: new IndexStore({ directory }), limit, buildWaitMs, logger },
     }),
-    imports: new ImportService({ directory, clock }),
+    imports: new ImportService({ directory, quota: quotas, clock }),
     exports: new ExportService({ directory, clock, ids }),
   };
 }

@@ -7,11 +7,13 @@ import { ConfigError } from './config-error.ts';
 import { readDuration } from './duration.ts';
 import { type FileReader, noFiles, readJwtSettings } from './jwt-settings.ts';
 import { type MailConfig, readMail } from './mail-settings.ts';
+import { readMetricsToken } from './metrics-settings.ts';
 import { misspeltSettings } from './misspelt-settings.ts';
 import { readMongoUrl } from './mongo-url.ts';
 import { type OperatorConfig, readOperators } from './operator-settings.ts';
 import { Secrets } from './secrets.ts';
 import { type Environment, SettingReader } from './setting-reader.ts';
+import { readTracing, type TracingConfig, type TracingSettings } from './tracing-settings.ts';
 import { readTrustedProxies } from './trusted-proxies.ts';
 
 /** Every setting. `.env.example` and the README describe them. */
@@ -47,6 +49,11 @@ export const SETTINGS = [
   'SIGNUP',
   'DELETE_GRACE',
   'LOG_LEVEL',
+  'METRICS_TOKEN',
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_PROTOCOL',
+  'OTEL_EXPORTER_OTLP_HEADERS',
+  'OTEL_SERVICE_NAME',
   'DATA_DIR',
   'MONGOD_BINARY',
 ] as const;
@@ -105,6 +112,8 @@ export interface Config {
     /** For people rather than for machines. */
     readonly pretty: boolean;
   };
+  /** Where traces are sent. Absent: nowhere. */
+  readonly tracing?: TracingConfig;
   /** What the service keeps on disk: the development secret, mails in development, the embedded MongoDB. */
   readonly dataDir: string;
   /** For the MongoDB that the service starts itself when MONGO_URL is not set. */
@@ -155,6 +164,8 @@ export function parseConfig(
   const { mail, smtpUrl } = readMail(reader, { production, ...server, warnings });
   const trustProxy = readTrustedProxies(reader);
   const { operators, operatorPassword } = readOperators(reader);
+  const metricsToken = readMetricsToken(reader, { strict, warnings });
+  const tracing = visibleOf(readTracing(reader));
   const config: Config = {
     environment: runEnvironment,
     server,
@@ -177,15 +188,23 @@ export function parseConfig(
       level: reader.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
       pretty: runEnvironment === 'development',
     },
+    ...(tracing !== undefined && { tracing }),
     dataDir,
     embedded: { ...readEmbedded(reader), dataDir },
   };
   if (reader.faults.length > 0) throw new ConfigError(reader.faults);
   return {
     config,
-    secrets: new Secrets({ ...jwt.secrets, mongoUrl, smtpUrl, operatorPassword }),
+    secrets: new Secrets({ ...jwt.secrets, mongoUrl, smtpUrl, metricsToken, operatorPassword }),
     warnings,
   };
+}
+
+/** Without the headers, which are secret; whoever sends traces reads them by itself. */
+function visibleOf(settings: TracingSettings | undefined): TracingConfig | undefined {
+  if (settings === undefined) return undefined;
+  const { headers: _, ...visible } = settings;
+  return visible;
 }
 
 /** A misspelt "production" must not loosen the rules for production. */

@@ -9,6 +9,7 @@ export interface SecretValues {
   mongoUrl?: string | undefined;
   smtpUrl?: string | undefined;
   operatorPassword?: string | undefined;
+  metricsToken?: string | undefined;
 }
 
 /**
@@ -53,6 +54,11 @@ export class Secrets {
   /** Of the first operator, when they are made; of no use afterwards. */
   get operatorPassword(): string | undefined {
     return this.#values.operatorPassword;
+  }
+
+  /** Opens the metrics. Not set: they are open to this machine alone. */
+  get metricsToken(): string | undefined {
+    return this.#values.metricsToken;
   }
 
   toJSON(): string {

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Type } from 'typebox';
+import { ALWAYS_ANSWERS } from '../http/always-answers.ts';
 import { problemResponse } from '../http/problem-details.ts';
 import type { Services } from '../services.ts';
 
@@ -14,7 +15,7 @@ function readiness(description: string) {
   return Type.Object(
     {
       status: Type.Enum(['ready', 'not_ready']),
-      checks: Type.Object({ database: Check, indexes: Check, recovery: Check }),
+      checks: Type.Object({ database: Check, indexes: Check, recovery: Check, running: Check }),
     },
     { description },
   );
@@ -28,6 +29,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = a
   app.get(
     '/health/live',
     {
+      config: ALWAYS_ANSWERS,
       schema: {
         operationId: 'live',
         tags: ['Health'],
@@ -42,12 +44,14 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = a
   app.get(
     '/health/ready',
     {
+      config: ALWAYS_ANSWERS,
       schema: {
         operationId: 'ready',
         tags: ['Health'],
         summary: 'Whether requests can be served',
         description:
-          'The database answers, the indexes are built, and what a crash left has been looked at.',
+          'The database answers, the indexes are built, what a crash left has been looked at, and the service is not about to ' +
+          'stop. Says of each whether it is so, and if not, why.',
         response: {
           200: readiness('Everything is as it has to be.'),
           400: problemResponse(400),

@@ -2,7 +2,15 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { type Static, Type } from 'typebox';
 import { DatabaseUnavailableError, isDatabaseUnavailable } from '../database/database-errors.ts';
 import { AppError, type ErrorKind, type FieldError } from '../errors.ts';
+import { callerFields } from './request-logging.ts';
 import { validationProblem } from './validation-problem.ts';
+
+declare module 'fastify' {
+  interface FastifyReply {
+    /** The code of the problem that is the answer, if it is one: for the log, metrics and traces. */
+    problemCode: string | null;
+  }
+}
 
 /** The one table from what went wrong to an HTTP status. `title` is RFC 9457's summary of the problem type. */
 const KINDS: Record<ErrorKind, { status: number; title: string }> = {
@@ -104,9 +112,13 @@ const STATUS_HEADERS: Record<number, object> = {
   503: RETRY_AFTER,
 };
 
+/** Refusals that come by thousands when they come: the line that every request has in the log is enough. */
+const SHED: ReadonlySet<string> = new Set(['overloaded', 'stopping']);
+
 /** Turns every error into problem details. Anything unknown is a bug: logged with its stack, answered without it. */
 export function addProblemDetails(app: FastifyInstance): void {
   app.addSchema(Problem);
+  app.decorateReply('problemCode', null);
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const { status, title, about, known } = explained(error, request);
     if (known?.retryAfter !== undefined) reply.header('retry-after', known.retryAfter);
@@ -134,7 +146,7 @@ export function lateProblem(error: unknown, request: FastifyRequest): Problem {
 function explained(error: FastifyError, request: FastifyRequest) {
   const known = toAppError(error, request);
   if (known === undefined) {
-    request.log.error({ err: error }, 'unexpected error');
+    request.log.error({ ...callerFields(request), err: error }, 'unexpected error');
     const message = 'Something went wrong on our side. The request id finds it in the logs.';
     return {
       ...{ status: 500, title: 'Internal error', known },
@@ -142,7 +154,8 @@ function explained(error: FastifyError, request: FastifyRequest) {
     };
   }
   const { status, title } = KINDS[known.kind];
-  if (status >= 500) request.log.warn({ err: known }, known.code);
+  if (status >= 500 && !SHED.has(known.code))
+    request.log.warn({ ...callerFields(request), err: known }, known.code);
   return { status, title, known, about: known satisfies About };
 }
 
@@ -161,6 +174,7 @@ export function sendProblem(
   title: string,
   about: About,
 ): FastifyReply {
+  reply.problemCode = about.code;
   return reply
     .code(status)
     .type(PROBLEM_JSON)

@@ -67,7 +67,8 @@ export class BulkWriter {
     const ownIds = new Set(documents.flatMap((one, index) => (giveId(one) ? [index] : [])));
     for (const { from, items } of batchesOf(documents)) {
       const own = items.flatMap((_, index) => (ownIds.has(from + index) ? [index] : []));
-      const failures = await this.#collection.insert(items, { ...options, ownIds: new Set(own) });
+      const ids = { ownIds: new Set(own) };
+      const failures = await this.#collection.insert(items, { ...without(options, 'let'), ...ids });
       const refused = new Set(failures.map(({ index }) => index));
       const end = options.ordered === false ? items.length : (failures[0]?.index ?? items.length);
       for (const [index, { _id }] of items.slice(0, end).entries()) {
@@ -104,7 +105,8 @@ export class BulkWriter {
     counts: BulkCounts,
   ): Promise<void> {
     for (const { from, items } of batchesOf(statements)) {
-      const outcome = await this.#collection.delete(items, options);
+      const known = without(options, 'bypassDocumentValidation');
+      const outcome = await this.#collection.delete(items, known);
       counts.deletedCount += outcome.n;
       counts.addFailures(moved(outcome.failures, base + from));
       if (options.ordered !== false && outcome.failures.length > 0) return;
@@ -122,6 +124,12 @@ function giveId(document: Document): boolean {
   if (document._id !== undefined && document._id !== null) return false;
   document._id = new ObjectId();
   return true;
+}
+
+/** The options of a bulk write that this kind of command takes. */
+function without<T extends InsertOptions>(options: T, field: string): T {
+  const { [field]: _, ...fields } = options.fields ?? {};
+  return { ...options, fields };
 }
 
 function moved(failures: readonly WriteFailure[], by: number): WriteFailure[] {

@@ -35,14 +35,15 @@ import { assertDocument, knownOptions } from './driver-forms.ts';
 import { FIND_OPTIONS, type FindRecordsOptions, RecordsFindCursor } from './find-cursor.ts';
 import { RecordIndexes } from './record-indexes.ts';
 import {
+  type BulkRecordsOptions,
   type CountRecordsOptions,
   type DeleteRecordsOptions,
   type InsertRecordOptions,
+  type InsertRecordsOptions,
   type ReplaceRecordOptions,
   type Sorted,
   splitOptions,
   type UpdateRecordsOptions,
-  type WriteRecordsOptions,
   writeOptions,
 } from './record-options.ts';
 import { bulkErrorOf, writeErrorOf } from './write-errors.ts';
@@ -95,7 +96,7 @@ export class OrganizationRecords<TSchema extends Document = Document> {
    */
   async insertMany(
     documents: readonly OptionalUnlessRequiredId<TSchema>[],
-    options: WriteRecordsOptions = {},
+    options: InsertRecordsOptions = {},
   ): Promise<InsertManyResult<TSchema>> {
     const counts = await this.#bulk.insert('insertMany', documents, options);
     const error = bulkErrorOf(counts);
@@ -104,10 +105,15 @@ export class OrganizationRecords<TSchema extends Document = Document> {
     return { acknowledged: true, insertedCount: counts.insertedCount, insertedIds };
   }
 
-  /** Carries out writes of all kinds. @throws MongoBulkWriteError */
+  /**
+   * Carries out writes of all kinds, in as few commands as it takes.
+   *
+   * @throws MongoBulkWriteError; DatabaseUnavailableError when it is unknown what became of one of its commands: those
+   *   before it took place
+   */
   async bulkWrite(
     operations: readonly AnyBulkWriteOperation<TSchema>[],
-    options: WriteRecordsOptions = {},
+    options: BulkRecordsOptions = {},
   ): Promise<BulkWriteResult> {
     const counts = await this.#bulk.write(operations, options);
     const error = bulkErrorOf(counts);

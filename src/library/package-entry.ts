@@ -32,12 +32,13 @@ export type {
   VerifyTokenOptions,
 } from './principal-check.ts';
 export type {
+  BulkRecordsOptions,
   CountRecordsOptions,
   DeleteRecordsOptions,
   InsertRecordOptions,
+  InsertRecordsOptions,
   ReplaceRecordOptions,
   UpdateRecordsOptions,
-  WriteRecordsOptions,
 } from './record-options.ts';
 export type { TenantOrganization } from './tenant-organization.ts';
 export { type Tenantry, TenantryClosedError } from './tenantry.ts';

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { type Document, MongoCursorExhaustedError, MongoCursorInUseError } from 'mongodb';
 import { CursorLostError } from '../tenants/fenced-commands.ts';
 
@@ -60,6 +61,11 @@ export abstract class RecordCursor<T> implements AsyncIterable<T>, AsyncDisposab
   /** @param iterator - ends the iteration by returning false */
   async forEach(iterator: (document: T) => unknown): Promise<void> {
     for await (const document of this) if (iterator(document) === false) return;
+  }
+
+  /** The documents as a stream of objects. */
+  stream(): Readable {
+    return Readable.from(this);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {

@@ -16,7 +16,8 @@ type UpdateCommand = Command | 'bypassDocumentValidation' | 'let';
 
 /** The options of the driver's that are honoured, method by method. Any other is refused. */
 export type InsertRecordOptions = Pick<InsertOneOptions, Command | 'bypassDocumentValidation'>;
-export type WriteRecordsOptions = Pick<BulkWriteOptions, UpdateCommand | 'ordered'>;
+export type InsertRecordsOptions = InsertRecordOptions & Pick<BulkWriteOptions, 'ordered'>;
+export type BulkRecordsOptions = Pick<BulkWriteOptions, UpdateCommand | 'ordered'>;
 export type UpdateRecordsOptions = Pick<
   UpdateOptions,
   UpdateCommand | 'upsert' | 'arrayFilters' | 'collation' | 'hint'

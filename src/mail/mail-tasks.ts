@@ -13,7 +13,7 @@ const RETRIES = 4;
 /** 2, 8, 32 and 128 s. */
 const BACK_OFF = { firstMs: 2_000, factor: 4 };
 /** What is left when the service stops gets so long. */
-const DRAIN_MS = 5_000;
+const DRAIN_MS = 3_000;
 
 /** Makes a mail, or finds that there is none to send. */
 export type Compose = () => MailMessage | undefined | Promise<MailMessage | undefined>;
@@ -37,9 +37,20 @@ export class MailTasks implements AsyncDisposable {
   readonly #tasks = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   #stopped = false;
+  #lost = 0;
 
   constructor(deps: MailTasksDeps) {
     this.#deps = deps;
+  }
+
+  /** How many have been added and neither been sent nor given up. */
+  get waiting(): number {
+    return this.#tasks.size;
+  }
+
+  /** How many were dropped or given up, since the beginning. */
+  get lost(): number {
+    return this.#lost;
   }
 
   /**
@@ -51,6 +62,7 @@ export class MailTasks implements AsyncDisposable {
   add(kind: MailKind, compose: Compose): void {
     const { logger, maxWaiting = MAX_WAITING } = this.#deps;
     if (this.#stopped || this.#tasks.size >= maxWaiting) {
+      this.#lost += 1;
       logger.error({ mail: kind }, 'a mail was dropped: too many wait, or the service stops');
       return;
     }
@@ -93,6 +105,7 @@ export class MailTasks implements AsyncDisposable {
           logger.warn({ err: error, mail: kind, retriesLeft }, 'a mail could not be sent'),
       });
     } catch (error) {
+      this.#lost += 1;
       logger.error({ err: error, mail: kind }, 'a mail was given up');
     }
   }

@@ -269,6 +269,8 @@ export function jsonOf(value: unknown, mode: ExtendedJsonMode): unknown {
   if (value === undefined) return { $undefined: true };
   if (Array.isArray(value)) return value.map((item) => jsonOf(item, mode));
   if (value instanceof Date && mode === 'relaxed') return relaxedDate(value);
+  // In nearly every record, and many times as fast as the driver's own function.
+  if (value instanceof ObjectId) return { $oid: value.toHexString() };
   const tag = typeof value === 'object' ? (value as { _bsontype?: unknown })._bsontype : 'number';
   if (tag === undefined && !(value instanceof Date) && !(value instanceof RegExp))
     return plain(value as object, mode);

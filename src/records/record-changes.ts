@@ -7,6 +7,7 @@ import type {
   WriteFailure,
   WriteOutcome,
 } from '../tenants/tenant-collection.ts';
+import type { Amount } from '../usage/usage-ledger.ts';
 import { type EntityTags, matches } from './entity-tags.ts';
 import { exactOf } from './record-bytes.ts';
 import { isSame, type StoredRecord } from './record-document.ts';
@@ -25,9 +26,16 @@ export const MAX_ATTEMPTS = 60;
 /** At most, between two attempts. */
 const MAX_PAUSE_MS = 40;
 
+/** An organization's records, and the room there is for more of them. */
+export interface RecordTarget {
+  collection: TenantCollection;
+  /** See `RecordQuota`. @throws QuotaExceededError */
+  withRoom: <T>(adding: Amount, write: () => Promise<T>) => Promise<T>;
+}
+
 /** Reads, changes and writes, until nobody has come in between. */
 export async function change(
-  collection: TenantCollection,
+  { collection, withRoom }: RecordTarget,
   id: unknown,
   ifMatch: EntityTags | undefined,
   make: (current: ReadonlyMap<string, unknown>) => StoredRecord,
@@ -38,9 +46,9 @@ export async function change(
     if (ifMatch !== undefined && !matches(ifMatch, etagOf(current))) throw new RecordChangedError();
     const next = make(exactOf(current));
     if (isSame(next.bytes, current)) return next;
-    const { n, failures, repeated } = await write(
-      collection,
-      replacement(unchanged(current), next),
+    const adding = { records: 0, bytes: Math.max(0, next.bytes.length - current.length) };
+    const { n, failures, repeated } = await withRoom(adding, () =>
+      write(collection, replacement(unchanged(current), next)),
     );
     throwFirst(failures);
     if (n > 0) return next;
@@ -56,13 +64,20 @@ export async function change(
 
 /** @throws RecordChangedError when there is one with its id */
 export async function createAbsent(
-  collection: TenantCollection,
+  { collection, withRoom }: RecordTarget,
   record: StoredRecord,
 ): Promise<StoredRecord> {
-  const [failure] = await collection.insertEach([Object.fromEntries(record.fields)]);
+  const [failure] = await withRoom(amountOf(record), () =>
+    collection.insertEach([Object.fromEntries(record.fields)]),
+  );
   if (failure === undefined) return record;
   const refusal = refusalOf(failure);
   throw refusal instanceof RecordExistsError ? new RecordChangedError() : refusal;
+}
+
+/** What a record that is new adds. */
+export function amountOf({ bytes }: StoredRecord): Amount {
+  return { records: 1, bytes: bytes.length };
 }
 
 export async function find(

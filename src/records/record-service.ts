@@ -1,17 +1,21 @@
 import type { ObjectId } from 'mongodb';
 import type { AppError } from '../errors.ts';
 import type { IdSource } from '../ids.ts';
+import type { WriteFailure } from '../tenants/tenant-collection.ts';
 import type { TenantDirectory } from '../tenants/tenant-directory.ts';
+import { QuotaExceededError } from '../usage/quota-errors.ts';
+import type { RecordQuota } from '../usage/quota-service.ts';
 import { type ChangeConditions, matches } from './entity-tags.ts';
 import { mergePatch } from './merge-patch.ts';
 import { exactOf } from './record-bytes.ts';
 import {
   absent,
+  amountOf,
   change,
   createAbsent,
   find,
-  holds,
   MAX_ATTEMPTS,
+  type RecordTarget,
   replacement,
   throwFirst,
   unchanged,
@@ -37,6 +41,7 @@ import {
   refusalOf,
 } from './record-errors.ts';
 import { etagOf } from './record-etag.ts';
+import { insertMany, type NewRecord } from './record-insertions.ts';
 
 /** A creation that may be repeated: the ids decided for it beforehand, the first attempt's first. */
 export interface RecordAttempt {
@@ -46,6 +51,7 @@ export interface RecordAttempt {
 
 interface RecordServiceDeps {
   directory: TenantDirectory;
+  quota: RecordQuota;
   ids: IdSource;
 }
 
@@ -56,7 +62,8 @@ type Body = Record<string, unknown>;
  * Single records of an organization. Every change is one command for one document: it takes place or it does not, and
  * whoever names the version they saw never overwrites another one.
  *
- * All methods throw OrganizationNotFoundError when the organization is gone, and DatabaseUnavailableError.
+ * All methods throw OrganizationNotFoundError when the organization is gone, and DatabaseUnavailableError; those that add
+ * something, QuotaExceededError.
  */
 export class RecordService {
   readonly #deps: RecordServiceDeps;
@@ -75,14 +82,16 @@ export class RecordService {
     body: Body,
     attempt?: RecordAttempt,
   ): Promise<StoredRecord> {
-    const collection = await this.#deps.directory.open(organizationId);
+    const { collection, withRoom } = await this.#target(organizationId);
     const given = firstIdOf(attempt);
     const record = recordOf(body, '', () => given ?? this.#deps.ids.objectId());
-    const [failure] = await collection.insertEach([Object.fromEntries(record.fields)]);
-    if (failure === undefined) return record;
-    const refusal = refusalOf(failure);
-    if (!(refusal instanceof RecordExistsError) || !attempt?.earlierSubjectIds.length)
-      throw refusal;
+    const refusal = await insertion(() =>
+      withRoom(amountOf(record), () => collection.insertEach([Object.fromEntries(record.fields)])),
+    );
+    if (refusal === undefined) return record;
+    // What an earlier attempt made may be there, and may have taken the last room.
+    const mayBeOwn = refusal instanceof RecordExistsError || refusal instanceof QuotaExceededError;
+    if (!mayBeOwn || !attempt?.earlierSubjectIds.length) throw refusal;
     const existing = await find(collection, record.fields.get('_id'));
     const isOwn = existing && (body._id === undefined || isSame(existing, record.bytes));
     if (!isOwn) throw refusal;
@@ -98,23 +107,12 @@ export class RecordService {
    */
   async insertMany(
     organizationId: ObjectId,
-    records: readonly { record: StoredRecord; isGiven: boolean }[],
+    records: readonly NewRecord[],
     isRepeated: boolean,
   ): Promise<(AppError | undefined)[]> {
-    const collection = await this.#deps.directory.open(organizationId);
-    const refusals = new Array<AppError | undefined>(records.length).fill(undefined);
-    if (records.length === 0) return refusals;
-    const documents = records.map(({ record }) => Object.fromEntries(record.fields));
-    for (const failure of await collection.insertEach(documents)) {
-      const refusal = refusalOf(failure);
-      const one = records[failure.index];
-      const isOwn =
-        isRepeated && refusal instanceof RecordExistsError && one !== undefined
-          ? !one.isGiven || (await holds(collection, one.record))
-          : false;
-      if (!isOwn) refusals[failure.index] = refusal;
-    }
-    return refusals;
+    const { directory, quota } = this.#deps;
+    const collection = await directory.open(organizationId);
+    return insertMany({ collection, quota, organizationId }, records, isRepeated);
   }
 
   /**
@@ -129,21 +127,24 @@ export class RecordService {
     body: Body,
     { ifMatch, ifAbsent = false }: ChangeConditions = {},
   ): Promise<StoredRecord> {
-    const collection = await this.#deps.directory.open(organizationId);
+    const target = await this.#target(organizationId);
     const record = recordWithId(body, id);
     if (ifAbsent) {
       assertId(id, '/_id');
       if (ifMatch !== undefined) throw new RecordChangedError();
-      return createAbsent(collection, record);
+      return createAbsent(target, record);
     }
     // A number may be stored with another type than the one it was asked for with; the record keeps the one it has.
-    if (isExact(id) && (ifMatch === undefined || ifMatch === '*')) {
+    const isBlind = isExact(id) && (ifMatch === undefined || ifMatch === '*');
+    // With a limit it matters how large the record was.
+    if (isBlind && !(await this.#deps.quota.isLimited(organizationId))) {
+      const { collection } = target;
       const { n, failures } = await write(collection, replacement({ _id: { $eq: id } }, record));
       throwFirst(failures);
       if (n === 0) throw absent(ifMatch);
       return record;
     }
-    return change(collection, id, ifMatch, (current) =>
+    return change(target, id, ifMatch, (current) =>
       storedRecord(new Map([...record.fields, ['_id', current.get('_id')]]), ''),
     );
   }
@@ -158,7 +159,7 @@ export class RecordService {
     id: unknown,
     body: Body,
   ): Promise<{ record: StoredRecord; isNew: boolean }> {
-    const collection = await this.#deps.directory.open(organizationId);
+    const target = await this.#target(organizationId);
     assertId(id, '/_id');
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
       try {
@@ -167,7 +168,7 @@ export class RecordService {
         if (!(error instanceof RecordNotFoundError)) throw error;
       }
       try {
-        return { record: await createAbsent(collection, recordWithId(body, id)), isNew: true };
+        return { record: await createAbsent(target, recordWithId(body, id)), isNew: true };
       } catch (error) {
         // Somebody else was faster.
         if (!(error instanceof RecordChangedError)) throw error;
@@ -190,10 +191,10 @@ export class RecordService {
     { ifMatch, ifAbsent }: ChangeConditions = {},
   ): Promise<StoredRecord> {
     if (ifAbsent) throw new RecordChangedError();
-    const collection = await this.#deps.directory.open(organizationId);
+    const target = await this.#target(organizationId);
     // What is wrong with the patch itself is told whether or not there is a record.
     mergePatch(new Map(), patch, '');
-    return change(collection, id, ifMatch, (current) => {
+    return change(target, id, ifMatch, (current) => {
       const next = mergePatch(current, patch, '');
       if ('_id' in patch && !isSameId(next.get('_id'), current.get('_id'))) throw idChanged();
       return storedRecord(next, '');
@@ -216,6 +217,12 @@ export class RecordService {
         ? storedRecord(mergePatch(fields, patch ?? {}, ''), '')
         : recordOf(record, '', () => fields.get('_id'));
     return isSame(result.bytes, bytes);
+  }
+
+  async #target(organizationId: ObjectId): Promise<RecordTarget> {
+    const { directory, quota } = this.#deps;
+    const collection = await directory.open(organizationId);
+    return { collection, withRoom: (...args) => quota.withRoom(organizationId, ...args) };
   }
 
   newId(): ObjectId {
@@ -242,6 +249,17 @@ export class RecordService {
     const { n, repeated } = await collection.delete([{ q: unchanged(current), limit: 1 }]);
     if (n === 0 && !(repeated && (await find(collection, id)) === undefined))
       throw new RecordChangedError();
+  }
+}
+
+/** @returns why the record was refused, be it for lack of room; undefined when it is in */
+async function insertion(insert: () => Promise<WriteFailure[]>): Promise<AppError | undefined> {
+  try {
+    const [failure] = await insert();
+    return failure && refusalOf(failure);
+  } catch (error) {
+    if (error instanceof QuotaExceededError) return error;
+    throw error;
   }
 }
 

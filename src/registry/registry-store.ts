@@ -41,6 +41,8 @@ export const ORGANIZATIONS: MasterCollection = {
       key: { 'operation.lease_expires_at': 1 },
       partialFilterExpression: { 'operation.lease_expires_at': { $type: 'date' } },
     },
+    // Counts the organizations in each state without reading them.
+    { name: 'states', key: { state: 1 } },
   ],
   // An operation ends by itself, and knows what to do when the person is gone.
   belongsTo: [
@@ -215,6 +217,27 @@ export class RegistryStore {
         .limit(limit)
         .toArray(),
     );
+  }
+
+  /** @returns how many organizations are in each state, from an index: some milliseconds for thousands */
+  async countByState(): Promise<Record<OrganizationState, number>> {
+    const counts: Record<OrganizationState, number> = {
+      ...{ provisioning: 0, active: 0, renaming: 0, suspended: 0, deleted: 0, deleting: 0 },
+    };
+    const states = Object.keys(counts) as OrganizationState[];
+    const found = await retryTransient(() =>
+      this.#organizations
+        .aggregate<{ _id: OrganizationState; count: number }>(
+          [
+            { $match: { state: { $in: states } } },
+            { $group: { _id: '$state', count: { $sum: 1 } } },
+          ],
+          withinDeadline(),
+        )
+        .toArray(),
+    );
+    for (const { _id, count } of found) counts[_id] = count;
+    return counts;
   }
 
   /** Every organization with no operation under way, for comparison with the collections that exist. */

@@ -51,12 +51,17 @@ export class CollectionBudget {
    * @throws CapacityReachedError, DatabaseUnavailableError
    */
   async take(): Promise<Place> {
-    const age = this.#deps.clock.now().getTime() - this.#countedAt;
-    if (age > COUNT_TTL_MS) await this.#recount();
+    await this.#recountIfOld();
     if (this.#counted + this.#uncounted.size >= this.#deps.limit) throw new CapacityReachedError();
     const place: Place = { [Symbol.dispose]: () => void this.#ended.add(place) };
     this.#uncounted.add(place);
     return place;
+  }
+
+  /** How much of the budget is used, as of the last second. @throws DatabaseUnavailableError */
+  async usage(): Promise<{ used: number; limit: number }> {
+    await this.#recountIfOld();
+    return { used: this.#counted + this.#uncounted.size, limit: this.#deps.limit };
   }
 
   /** Counts once for all who wait for it. */
@@ -65,6 +70,11 @@ export class CollectionBudget {
       this.#counting = undefined;
     });
     return this.#counting;
+  }
+
+  async #recountIfOld(): Promise<void> {
+    const age = this.#deps.clock.now().getTime() - this.#countedAt;
+    if (age > COUNT_TTL_MS) await this.#recount();
   }
 
   async #refresh(): Promise<void> {

@@ -57,7 +57,7 @@ export interface CommandOptions {
   /** Called before a repetition whose first attempt may have taken place: only where writes are not retryable. */
   onRepeat?: () => void;
   /** Called before the command is sent to where the collection is now, with what was done of it before. */
-  onMove?: (moved: { done: number; reply?: Document }) => void;
+  onMove?: (moved: { reply?: Document }) => void;
 }
 
 /** The query has ended before its last batch, because the collection was renamed or the database's node changed. */

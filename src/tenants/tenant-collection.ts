@@ -4,7 +4,6 @@ import {
   type Document,
   type MongoClient,
   MongoServerError,
-  ObjectId,
   type UUID,
 } from 'mongodb';
 import { retryTransient } from '../database/database-errors.ts';
@@ -12,19 +11,16 @@ import { withinDeadline } from '../database/deadline.ts';
 import type { CollectionReference } from '../registry/organization-document.ts';
 import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import { idAfter } from './bson-order.ts';
-import { missedIn } from './fence.ts';
 import {
   type CommandRunner,
   CursorLostError,
   FencedCommands,
   type FencedCommandsOptions,
 } from './fenced-commands.ts';
+import { PendingInserts } from './pending-inserts.ts';
+import { PendingStatements } from './pending-statements.ts';
 
 export type { CommandRunner };
-
-const DUPLICATE_KEY = 11000;
-/** A rename or drop ends what is under way on the collection. */
-const QUERY_PLAN_KILLED = 175;
 
 /** How often a query is begun anew after the database was away in the middle of it. */
 const MAX_LOSSES = 5;
@@ -282,8 +278,7 @@ export class TenantCollection {
    * @throws OrganizationNotFoundError, OrganizationBusyError; DatabaseUnavailableError when the outcome is unknown
    */
   update(statements: readonly UpdateStatement[], options: WriteOptions): Promise<WriteOutcome> {
-    const single = (one: UpdateStatement) => one.multi !== true;
-    return this.#write({ command: 'update', field: 'updates' }, statements, single, options);
+    return this.#write(new PendingStatements('update', statements, isOrdered(options)), options);
   }
 
   /** Deletes in order, durably on a majority. Throws as {@link update}. */
@@ -291,125 +286,44 @@ export class TenantCollection {
     statements: readonly DeleteStatement[],
     options: WriteOptions = { repeatable: true },
   ): Promise<WriteOutcome> {
-    const single = (one: DeleteStatement) => one.limit === 1;
-    return this.#write({ command: 'delete', field: 'deletes' }, statements, single, options);
+    return this.#write(new PendingStatements('delete', statements, isOrdered(options)), options);
   }
 
-  async #write<T extends object>(
-    { command, field }: { command: string; field: string },
-    statements: readonly T[],
-    isSingle: (statement: T) => boolean,
-    { repeatable, timeLimitMs, ordered = true, fields = {} }: WriteOptions,
+  async #write(
+    pending: PendingStatements,
+    { repeatable, timeLimitMs, fields }: WriteOptions,
   ): Promise<WriteOutcome> {
-    const outcome: WriteOutcome = {
-      ...{ n: 0, modified: 0, upserted: [], failures: [], repeated: false },
-    };
-    // What is still to be done, by the statements' own indexes.
-    let left = statements.map((statement, index) => ({ statement, index }));
-    /** @returns what was not carried out, because the collection moved or was taken away in the middle of it */
-    const take = (reply: Document): typeof left => {
-      outcome.n += Number(reply.n ?? 0);
-      outcome.modified += Number(reply.nModified ?? 0);
-      for (const { index, _id } of (reply.upserted ?? []) as WriteOutcome['upserted'])
-        outcome.upserted.push({ index: left[index]?.index ?? index, _id });
-      const missed = missedIn(reply);
-      const again: typeof left = [];
-      for (const failure of (reply.writeErrors ?? []) as WriteFailure[]) {
-        const one = left[failure.index];
-        if (one === undefined) throw new Error('the server refused a statement it was not sent');
-        const killed = failure.code === QUERY_PLAN_KILLED && !missed.has(failure.index);
-        // A rename ended the search for the one document, before anything was done to it; or a deletion on its way.
-        const goesOn = killed && (isSingle(one.statement) || command === 'delete');
-        if (killed && !isSingle(one.statement)) outcome.repeated = true;
-        if (goesOn || missed.has(failure.index)) again.push(one);
-        else outcome.failures.push({ ...failure, index: one.index });
-      }
-      if (!ordered || again.length === 0) return again;
-      return left.slice(left.indexOf(again[0] as (typeof left)[number]));
-    };
-    while (left.length > 0) {
-      const reply = await this.commands.run(
-        (name) => ({
-          ...{ [command]: name, [field]: left.map(({ statement }) => statement) },
-          ...{ ordered, ...fields },
-        }),
-        {
-          ...{ write: true, numbered: statements.every(isSingle), repeatable },
-          ...(timeLimitMs !== undefined && { timeLimitMs }),
-          onRepeat: () => {
-            outcome.repeated = true;
-          },
-          onMove: ({ reply: before }) => {
-            if (before !== undefined) left = take(before);
-          },
+    const { isSingle: numbered } = pending;
+    while (!pending.isDone) {
+      const reply = await this.commands.run((name) => ({ ...pending.command(name), ...fields }), {
+        ...{ write: true, numbered, repeatable },
+        ...(timeLimitMs !== undefined && { timeLimitMs }),
+        onRepeat: () => {
+          pending.outcome.repeated = true;
         },
-      );
-      left = take(reply);
-      if (ordered && outcome.failures.length > 0) return outcome;
+        onMove: ({ reply: before }) => before && pending.take(before),
+      });
+      pending.take(reply);
     }
-    return outcome;
+    return pending.outcome;
   }
 
-  async #insert(
-    documents: readonly Document[],
-    { ordered = true, timeLimitMs, fields = {}, ownIds }: InsertOptions,
-  ): Promise<WriteFailure[]> {
-    const made = new Set(ownIds);
-    // What is still to be done, by the documents' own indexes.
-    let left = documents.map((document, index) => {
-      if (document._id !== undefined) return { index, document };
-      made.add(index);
-      return { index, document: { ...document, _id: new ObjectId() } };
-    });
-    const refused: WriteFailure[] = [];
-    let repeated = false;
-    while (left.length > 0) {
-      const failures: (WriteFailure & { document: Document })[] = [];
-      /** Notes what was refused. @returns what missed, because the collection moved in the middle of it */
-      const take = (reply: Document): typeof left => {
-        const missed = missedIn(reply);
-        for (const failure of (reply.writeErrors ?? []) as WriteFailure[]) {
-          const one = left[failure.index];
-          if (one === undefined) throw new Error('the server refused a document it was not sent');
-          if (!missed.has(failure.index))
-            failures.push({ ...failure, index: one.index, document: one.document });
-        }
-        return left.filter((_, index) => missed.has(index));
-      };
-      await this.commands
-        .run(
-          (insert) => ({
-            ...{ insert, documents: left.map(({ document }) => document), ordered, ...fields },
-          }),
-          {
-            ...{ write: true, numbered: true },
-            ...(timeLimitMs !== undefined && { timeLimitMs }),
-            onRepeat: () => {
-              repeated = true;
-            },
-            onMove: ({ done, reply }) => {
-              if (reply === undefined) return;
-              const missed = take(reply);
-              left = ordered ? left.slice(done) : missed;
-            },
-          },
-        )
-        .then(take);
-      const end = left;
-      left = [];
-      for (const { document, ...failure } of failures) {
-        const mine =
-          repeated &&
-          failure.code === DUPLICATE_KEY &&
-          (await this.#holds(document, made.has(failure.index)));
-        // An ordered insert has ended here, and what comes after is still to be done.
-        if (mine && ordered) left = end.filter(({ index }) => index > failure.index);
-        if (mine) continue;
-        refused.push(failure);
-        if (ordered) return refused;
-      }
+  async #insert(documents: readonly Document[], options: InsertOptions): Promise<WriteFailure[]> {
+    const { timeLimitMs, fields } = options;
+    const pending = new PendingInserts(documents, options);
+    while (!pending.isDone) {
+      const reply = await this.commands.run((name) => ({ ...pending.command(name), ...fields }), {
+        ...{ write: true, numbered: true },
+        ...(timeLimitMs !== undefined && { timeLimitMs }),
+        onRepeat: () => {
+          pending.isRepeated = true;
+        },
+        onMove: ({ reply: before }) => before && pending.take(before),
+      });
+      pending.take(reply);
+      await pending.settle((document, isOwnId) => this.#holds(document, isOwnId));
     }
-    return refused;
+    return pending.refused;
   }
 
   /**
@@ -443,4 +357,8 @@ export class TenantCollection {
       }
     }
   }
+}
+
+function isOrdered({ ordered = true }: WriteOptions): boolean {
+  return ordered;
 }

@@ -4,8 +4,10 @@ import { sharingPatience } from '../database/deadline.ts';
 import { AppError, type FieldError } from '../errors.ts';
 import type { TenantCollection } from '../tenants/tenant-collection.ts';
 import type { TenantDirectory } from '../tenants/tenant-directory.ts';
+import type { RecordQuota } from '../usage/quota-service.ts';
 import { type CsvOptions, CsvReader } from './csv-reader.ts';
 import type { ReadRecord, RecordReader } from './import-records.ts';
+import { ImportRoom } from './import-room.ts';
 import {
   type ImportedDocument,
   type ImportMode,
@@ -59,6 +61,7 @@ export interface ImportReport extends ImportProgress {
 
 interface ImportServiceDeps {
   directory: TenantDirectory;
+  quota: RecordQuota;
   clock: Clock;
 }
 
@@ -85,8 +88,10 @@ export class ImportService {
     body: AsyncIterable<Buffer>,
     options: ImportOptions,
   ): AsyncGenerator<ImportProgress, ImportReport> {
-    const { directory, clock } = this.#deps;
-    const run = new ImportRun(await directory.open(organizationId), options);
+    const { directory, quota, clock } = this.#deps;
+    const collection = await directory.open(organizationId);
+    const room = new ImportRoom({ collection, quota, organizationId });
+    const run = new ImportRun(collection, room, options);
     const reader = readerOf(options);
     let toldAt = clock.monotonicMs();
     for await (const chunk of body) {
@@ -116,13 +121,15 @@ class ImportRun {
     ...{ errors: [], errors_truncated: false },
   };
   readonly #collection: TenantCollection;
+  readonly #room: ImportRoom;
   readonly #options: ImportOptions;
   #batch: ImportedDocument[] = [];
   #batchBytes = 0;
   #underWay: Promise<WrittenBatch> | undefined;
 
-  constructor(collection: TenantCollection, options: ImportOptions) {
+  constructor(collection: TenantCollection, room: ImportRoom, options: ImportOptions) {
     this.#collection = collection;
+    this.#room = room;
     this.#options = options;
   }
 
@@ -144,7 +151,9 @@ class ImportRun {
     const batch = this.#batch;
     this.#batch = [];
     this.#batchBytes = 0;
-    const write = () => writeBatch(this.#collection, batch, this.#options.mode);
+    const { mode } = this.#options;
+    const write = () =>
+      this.#room.fill(batch, mode, (some) => writeBatch(this.#collection, some, mode));
     const underWay = sharingPatience(write, PATIENCE_MS);
     // It is waited for later; and not at all, when the body ends in an error.
     underWay.catch(() => {});

@@ -16,6 +16,8 @@ const THINGS: Record<keyof QuotaDocument, string> = {
 
 /** There is no room for what was asked for. Nothing has changed. */
 export class QuotaExceededError extends AppError {
+  readonly excesses: readonly Excess[];
+
   constructor(excesses: readonly Excess[]) {
     const errors = excesses.map(({ limit, allowed, used }) => ({
       path: `/quota/${limit}`,
@@ -25,5 +27,6 @@ export class QuotaExceededError extends AppError {
     super('forbidden', 'quota_exceeded', `The organization's quota leaves no room: ${detail}.`, {
       errors,
     });
+    this.excesses = excesses;
   }
 }

@@ -29,8 +29,31 @@ export interface RecordQuota {
    * @throws QuotaExceededError; `write` was not called
    */
   withRoom<T>(organizationId: ObjectId, adding: Amount, write: () => Promise<T>): Promise<T>;
+  /**
+   * Writes as many of a row of records as there is room for, the first ones.
+   *
+   * @param adding - what each of them adds
+   * @param write - is told how many; not called when there is room for none
+   * @returns what `write` did with how many, and why the others were left out
+   */
+  withRoomForSome<T>(
+    organizationId: ObjectId,
+    adding: readonly Amount[],
+    write: (count: number) => Promise<T>,
+  ): Promise<PartlyWritten<T>>;
+  /** Whether there is a limit on records or their bytes: only then it matters what is there already. */
+  isLimited(organizationId: ObjectId): Promise<boolean>;
   /** Tells early that there is no room. @throws QuotaExceededError */
   assertRoom(organizationId: ObjectId, adding: Amount): Promise<void>;
+}
+
+/** What became of a row of records for which there may not have been room. */
+export interface PartlyWritten<T> {
+  count: number;
+  /** Absent when nothing was written. */
+  result?: T;
+  /** Absent when all were. */
+  refusal?: QuotaExceededError;
 }
 
 interface QuotaServiceDeps {
@@ -91,6 +114,35 @@ export class QuotaService implements RecordQuota {
     }
   }
 
+  async withRoomForSome<T>(
+    organizationId: ObjectId,
+    adding: readonly Amount[],
+    write: (count: number) => Promise<T>,
+  ): Promise<PartlyWritten<T>> {
+    let count = adding.length;
+    let refusal: QuotaExceededError | undefined;
+    while (count > 0) {
+      const some = count;
+      try {
+        const result = await this.withRoom(organizationId, sumOf(adding.slice(0, some)), () =>
+          write(some),
+        );
+        return { count, result, ...(refusal && { refusal }) };
+      } catch (error) {
+        if (!(error instanceof QuotaExceededError)) throw error;
+        refusal = error;
+        // Fewer each time: meanwhile others may have taken what was left.
+        count = Math.min(count - 1, countThatFits(adding, error.excesses));
+      }
+    }
+    return { count: 0, ...(refusal && { refusal }) };
+  }
+
+  async isLimited(organizationId: ObjectId): Promise<boolean> {
+    const { max_records, max_bytes } = await this.quotaOf(organizationId);
+    return max_records !== null || max_bytes !== null;
+  }
+
   async assertRoom(organizationId: ObjectId, adding: Amount): Promise<void> {
     await this.#whereRoom(organizationId, adding, () => {});
   }
@@ -143,6 +195,30 @@ export class QuotaService implements RecordQuota {
     if (quota === null) throw new OrganizationNotFoundError();
     return quota;
   }
+}
+
+function sumOf(amounts: readonly Amount[]): Amount {
+  const sum = { records: 0, bytes: 0 };
+  for (const { records, bytes } of amounts) {
+    sum.records += records;
+    sum.bytes += bytes;
+  }
+  return sum;
+}
+
+/** How many of the first there is room for, going by what a refusal tells. */
+function countThatFits(adding: readonly Amount[], excesses: readonly Excess[]): number {
+  const left = { records: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
+  for (const { limit, allowed, used } of excesses) {
+    if (limit === 'max_records') left.records = allowed - used;
+    if (limit === 'max_bytes') left.bytes = allowed - used;
+  }
+  const tooMany = adding.findIndex(({ records, bytes }) => {
+    left.records -= records;
+    left.bytes -= bytes;
+    return left.records < 0 || left.bytes < 0;
+  });
+  return tooMany === -1 ? adding.length : tooMany;
 }
 
 /** The limits that would be passed. What adds nothing to one is not refused for it. */

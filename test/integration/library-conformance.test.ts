@@ -116,6 +116,27 @@ const CALLS: Record<string, (records: Records) => Promise<unknown>> = {
     for await (const one of cursor) if (one.n === 2) break;
     return [await cursor.next(), cursor.closed];
   },
+  'find as a stream': async (r) => {
+    const found: Document[] = [];
+    for await (const one of r.find({}).sort({ n: 1 }).stream()) found.push(one);
+    return found;
+  },
+  'bulkWrite with options of the command': async (r) =>
+    countsOf(
+      await r.bulkWrite(
+        [
+          { insertOne: { document: { _id: 8 } as Document } },
+          {
+            updateOne: {
+              filter: { $expr: { $eq: ['$n', '$$two'] } },
+              update: { $set: { hit: true } },
+            },
+          },
+          { deleteOne: { filter: { $expr: { $eq: ['$_id', '$$two'] } } } },
+        ],
+        { let: { two: 2 }, bypassDocumentValidation: true, comment: 'why' },
+      ),
+    ),
   'find with map': (r) =>
     r
       .find({})

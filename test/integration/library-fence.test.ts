@@ -1,5 +1,6 @@
-import type { Document } from 'mongodb';
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type Document, MongoClient } from 'mongodb';
+import { beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { DURABLE } from '../../src/database/mongo-client.ts';
 import type { OrganizationRecords } from '../../src/library/organization-records.ts';
 import { runFenced } from '../../src/tenants/fence.ts';
 import type { CommandRunner } from '../../src/tenants/fenced-commands.ts';
@@ -174,4 +175,21 @@ test('an update of many documents that a rename ended says that it is half done'
   const records = await heldRecords(organization, killed);
   const updating = records.updateMany({}, { $inc: { n: 1 } });
   await expect(updating).rejects.toMatchObject({ code: 'update_interrupted' });
+});
+
+test('every command carries the UUID of the collection, and what changes something is durable', async () => {
+  await using client = new MongoClient(inject('mongoUrl'), { monitorCommands: true, w: 1 });
+  const started: Document[] = [];
+  client.on('commandStarted', ({ command }) => started.push(command));
+  const { organization } = await signUpAndIn(service);
+  const { records } = await libraryOf({ ...service, client }).organizationById(organization.id);
+  await records.createIndex('n', { name: 'by_n' });
+  for (const use of Object.values(USES)) await use(records);
+  const own = started.filter((command) => Object.values(command)[0] === records.collectionName);
+  expect(own.length).toBeGreaterThan(Object.keys(USES).length);
+  for (const command of own) {
+    expect(command).toHaveProperty('collectionUUID');
+    if (!('find' in command || 'aggregate' in command))
+      expect(command.writeConcern).toEqual(DURABLE);
+  }
 });

@@ -7,10 +7,12 @@ import { buildApp } from '../../src/app.ts';
 import type { Clock } from '../../src/clock.ts';
 import type { ServiceSettings, ServiceSources } from '../../src/composition/foundation.ts';
 import { createMongoClient } from '../../src/database/mongo-client.ts';
+import type { OverloadLimits } from '../../src/http/overload.ts';
 import type { TrustedProxies } from '../../src/http/proxies.ts';
 import { createServices, type Services } from '../../src/services.ts';
 
 import type { SessionClient } from '../../src/sessions/account-session-store.ts';
+import { LogGuard } from './log-guard.ts';
 import { RecordingMailer } from './recording-mailer.ts';
 
 /** A clock that tests move. */
@@ -59,7 +61,11 @@ export interface TestServiceOptions extends Partial<ServiceSources> {
   clientView?: (client: MongoClient) => MongoClient;
   /** The proxies that are trusted; by default none. */
   trustProxy?: TrustedProxies;
-  /** Where the services log; by default nowhere. */
+  /** Opens the metrics. */
+  metricsToken?: string;
+  /** From where on requests are refused; by default nowhere, since tests share their process and a busy machine. */
+  overloadLimits?: OverloadLimits;
+  /** Where the services log; by default nowhere, see {@link LogGuard}. */
   logger?: pino.Logger;
 }
 
@@ -82,13 +88,25 @@ export function testSettings(database: string): ServiceSettings {
   };
 }
 
-/** Starts an instance on a database of its own, dropped at the end. Disposing fails if a status was not declared. */
+const NO_LIMITS: OverloadLimits = { requestsAtWork: 0, eventLoopDelayMs: 0, heapShare: 0 };
+
+/** TEST_LOG_LEVEL, for people who look for what is wrong. */
+function shownLog(): pino.Logger | undefined {
+  const level = process.env.TEST_LOG_LEVEL;
+  return level === undefined ? undefined : pino({ level });
+}
+
+/**
+ * Starts an instance on a database of its own, dropped at the end. Disposing fails if a status was not declared, or if the log
+ * holds a secret.
+ */
 export async function startTestService(options: TestServiceOptions = {}): Promise<TestService> {
   const client = createMongoClient(options.mongoUrl ?? inject('mongoUrl'));
   const database = options.database ?? `test_${randomBytes(6).toString('hex')}`;
   const clock = new TestClock();
   const settings = { ...testSettings(database), ...options.settings };
-  const logger = options.logger ?? pino({ level: process.env.TEST_LOG_LEVEL ?? 'silent' });
+  const guard = new LogGuard();
+  const logger = options.logger ?? shownLog() ?? guard.logger;
   const { clientView = (one) => one } = options;
   const mails = new RecordingMailer();
   const sources = { clock, mailer: mails, ...options };
@@ -97,6 +115,8 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
   const app = await buildApp(services, {
     logger,
     ...(options.trustProxy !== undefined && { trustProxy: options.trustProxy }),
+    metricsToken: options.metricsToken,
+    overloadLimits: options.overloadLimits ?? NO_LIMITS,
     onUndeclaredStatus: (route, status) => undeclared.push(`${route} answered ${status}`),
   });
   if (options.start !== false) await services.start();
@@ -109,6 +129,7 @@ export async function startTestService(options: TestServiceOptions = {}): Promis
       await services[Symbol.asyncDispose]();
       if (options.database === undefined) await client.db(database).dropDatabase();
       await client.close();
+      guard.assertNoSecrets();
       if (undeclared.length > 0) throw new Error(`undeclared statuses: ${undeclared.join(', ')}`);
     },
   };

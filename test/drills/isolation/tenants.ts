@@ -27,6 +27,8 @@ export class Tenants {
   readonly #stage: Stage;
   readonly #apis: readonly ServiceApi[];
   readonly #names: readonly string[];
+  /** How often nobody could say what had become of a change: a busy machine may keep an instance past its lease. */
+  unknown = 0;
   readonly #tenants: Tenant[] = [];
   readonly #deleted: Tenant[] = [];
 
@@ -76,13 +78,13 @@ export class Tenants {
   async #replace(tenant: Tenant): Promise<void> {
     if (tenant.deletion !== 'none') return;
     tenant.deletion = 'asked';
-    const answer = await oneOf(this.#apis).remove(tenant.token);
-    if (!isAcknowledged(this.#expectAnswer(answer, 'deletion'))) {
+    const answer = this.#expectAnswer(await oneOf(this.#apis).remove(tenant.token), 'deletion');
+    if (isRefused(answer)) {
       // It is busy: it stays.
       tenant.deletion = 'none';
       return;
     }
-    tenant.deletion = 'acknowledged';
+    if (isAcknowledged(answer)) tenant.deletion = 'acknowledged';
     // Before it is out of sight, so that there is always one to be found.
     await this.#signUp(tenant.name);
     this.#tenants.splice(this.#tenants.indexOf(tenant), 1);
@@ -95,17 +97,23 @@ export class Tenants {
     const api = oneOf(this.#apis);
     const created = this.#expectAnswer(await api.create(signUp), 'creation');
     if (!isAcknowledged(created)) return;
-    const token = tokenOf(await api.login(signUp));
-    if (token === undefined) throw new Error(`cannot sign in to "${name}"`);
+    const token = tokenOf(this.#expectAnswer(await api.login(signUp), 'login'));
+    if (token === undefined) return;
     this.#tenants.push({ id: String(created.body.id), token, name, deletion: 'none' });
   }
 
-  /** Taken names and organizations that are busy are to be expected; but that nothing is known, is not. */
+  /** Taken names and organizations that are busy are to be expected, but no failure. */
   #expectAnswer(answer: Answer, what: string): Answer {
-    if (!isAcknowledged(answer) && !isRefused(answer))
+    if (isUnknown(answer)) this.unknown += 1;
+    else if (!isAcknowledged(answer) && !isRefused(answer))
       this.#stage.figures.add([ghost(`the outcome of a ${what}: ${describe(answer)}`)]);
     return this.#stage.count(answer);
   }
+}
+
+/** The service says itself that it does not know. */
+export function isUnknown({ status }: Answer): boolean {
+  return status === 503;
 }
 
 export function oneOf<T>(items: readonly T[]): T {

@@ -1,4 +1,5 @@
 import { ObjectId } from 'mongodb';
+import { DatabaseUnavailableError } from '../../../src/database/database-errors.ts';
 import { AppError } from '../../../src/errors.ts';
 import type { OrganizationRecords } from '../../../src/library/organization-records.ts';
 import type { Tenantry } from '../../../src/library/tenantry.ts';
@@ -6,7 +7,7 @@ import { ghost, lost } from '../../support/finding.ts';
 import type { Figures } from '../support/figures.ts';
 import { type Answer, isAcknowledged, type ServiceApi } from '../support/service-api.ts';
 import type { DrillRecord, Entry, RecordLedger } from './record-ledger.ts';
-import { oneOf, type Tenant, type Tenants } from './tenants.ts';
+import { isUnknown, oneOf, type Tenant, type Tenants } from './tenants.ts';
 
 interface WriterDeps {
   /** Which of the writers it is. */
@@ -18,8 +19,8 @@ interface WriterDeps {
   tenantry: Tenantry;
 }
 
-/** What became of a write: done, refused because the organization is gone, or something that must not be. */
-type Outcome = 'done' | 'gone' | { fault: string };
+/** What became of a write: done, refused because the organization is gone, nobody knows, or something that must not be. */
+type Outcome = 'done' | 'gone' | 'unknown' | { fault: string };
 
 const BATCH = 5;
 /** How many records of other writers a reader looks at. */
@@ -34,6 +35,8 @@ export class Writer {
   readonly #held = new Map<string, OrganizationRecords>();
   readonly #own = new Map<string, Entry[]>();
   #sent = 0;
+  /** How often nobody could say what had become of a write. */
+  unknown = 0;
 
   constructor(deps: WriterDeps) {
     this.#deps = deps;
@@ -157,8 +160,23 @@ export class Writer {
       return;
     }
     if (outcome === 'gone' && tenant.deletion !== 'none') return;
+    if (outcome === 'unknown') {
+      this.unknown += 1;
+      for (const entry of entries) this.#forget(tenant, entry);
+      return;
+    }
     const what = outcome === 'gone' ? 'as if it were deleted' : outcome.fault;
     figures.add([lost(`${tenant.name} was refused a write or a read: ${what}`)]);
+  }
+
+  /** Whatever it is like now is right. */
+  #forget({ id }: Tenant, entry: Entry): void {
+    entry.state = 'sent';
+    const own = this.#own.get(id) ?? [];
+    this.#own.set(
+      id,
+      own.filter((one) => one !== entry),
+    );
   }
 
   #remember({ id }: Tenant, entry: Entry): void {
@@ -181,15 +199,20 @@ export class Writer {
     }
     const code = String(answer.body.code);
     if (GONE.has(code)) return 'gone';
+    if (isUnknown(answer)) return 'unknown';
     return { fault: `${method} ${path.replace(/[0-9a-f]{24}/, '')} ${answer.status} ${code}` };
   }
 
-  async #call(tenant: Tenant, use: (records: OrganizationRecords) => Promise<void>) {
+  async #call(
+    tenant: Tenant,
+    use: (records: OrganizationRecords) => Promise<void>,
+  ): Promise<Outcome> {
     try {
       await use(await this.#recordsOf(tenant));
       return 'done';
     } catch (error) {
       if (error instanceof AppError && GONE.has(error.code)) return 'gone';
+      if (error instanceof DatabaseUnavailableError) return 'unknown';
       return { fault: `library ${error instanceof Error ? error.message : String(error)}` };
     }
   }

@@ -171,14 +171,18 @@ describe('settings', () => {
     expect(example).not.toMatch(/^[^#\n]/m);
     const values = Object.fromEntries(entries.map(([, name, value]) => [name, value]));
     const { MONGO_URL, JWT_SECRET, MONGOD_BINARY, SMTP_URL, ...others } = values;
-    const { JWT_PREVIOUS_SECRETS, JWT_PRIVATE_KEYS, JWT_PRIVATE_KEYS_FILE, ...defaults } = others;
+    const { JWT_PREVIOUS_SECRETS, JWT_PRIVATE_KEYS, JWT_PRIVATE_KEYS_FILE, ...rest } = others;
+    const { METRICS_TOKEN, OTEL_EXPORTER_OTLP_ENDPOINT, ...defaults } = rest;
     expect(parseConfig(defaults)).toEqual(parseConfig({}));
     const { JWT_PRIVATE_KEYS: _, ...all } = values;
     expect(namesOfFaults({ ...all, NODE_ENV: 'production' })).toEqual([
       'JWT_SECRET',
       'JWT_PREVIOUS_SECRETS',
       'JWT_PRIVATE_KEYS_FILE',
+      'METRICS_TOKEN',
     ]);
+    expect(OTEL_EXPORTER_OTLP_ENDPOINT).toBeTruthy();
+    expect(METRICS_TOKEN).toBeTruthy();
     expect(namesOfFaults({ JWT_PRIVATE_KEYS })).toEqual(['JWT_PRIVATE_KEYS']);
     expect(JWT_PREVIOUS_SECRETS).toBeTruthy();
     expect(JWT_PRIVATE_KEYS_FILE).toBeTruthy();
@@ -214,6 +218,11 @@ describe('faults', () => {
     TRUST_PROXY: 'true',
     RATE_LIMITS: 'false',
     LOG_LEVEL: 'loud',
+    METRICS_TOKEN: 'hunter2',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'https://me:hunter2@traces.example',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
+    OTEL_EXPORTER_OTLP_HEADERS: 'hunter2',
+    OTEL_SERVICE_NAME: 'two words',
   };
 
   test('are all reported at once, by name, without a secret', () => {
@@ -223,7 +232,7 @@ describe('faults', () => {
     );
     for (const name of Object.keys(everything))
       expect(error?.message).toContain(`\n  ${name} must `);
-    expect(error?.message).toMatch(/^Cannot start: 23 settings to mend/);
+    expect(error?.message).toMatch(/^Cannot start: 28 settings to mend/);
     expect(error?.message).not.toContain('hunter2');
   });
 
