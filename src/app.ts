@@ -11,13 +11,13 @@ import { adminRoutes, loginRoutes, publicAdminRoutes } from './admins/admin-rout
 import { apiKeyRoutes } from './api-keys/api-key-routes.ts';
 import { changeFeedRoutes } from './change-feed/change-feed-routes.ts';
 import { healthRoutes } from './health/health-routes.ts';
-import { addCaller, requireCaller } from './http/authentication.ts';
+import { addCaller, requireCaller, requireOperator } from './http/authentication.ts';
 import { addBodyParsers } from './http/body-parsers.ts';
 import { addDatabasePatience } from './http/database-patience.ts';
 import { addDeclaredResponses } from './http/declared-responses.ts';
 import { addDraining } from './http/draining.ts';
 import { methodNotAllowed } from './http/method-not-allowed.ts';
-import { addOpenApi, documentSecurity } from './http/openapi.ts';
+import { addOpenApi, documentSecurity, OF_OPERATORS } from './http/openapi.ts';
 import { addOverloadProtection, type OverloadLimits } from './http/overload.ts';
 import { addProblemDetails } from './http/problem-details.ts';
 import { addProxyWarning, type TrustedProxies, trusted } from './http/proxies.ts';
@@ -36,6 +36,12 @@ import { metricsRoutes } from './metrics/metrics-routes.ts';
 import { addRequestMetrics } from './metrics/request-metrics.ts';
 import { ScrapeAccess } from './metrics/scrape-access.ts';
 import { mfaRoutes } from './mfa/mfa-routes.ts';
+import {
+  operatedOrganizationRoutes,
+  organizationListRoutes,
+} from './operators/operated-organization-routes.ts';
+import { operatorMfaRoutes } from './operators/operator-mfa-routes.ts';
+import { operatorRoutes, publicOperatorRoutes } from './operators/operator-routes.ts';
 import {
   organizationRoutes,
   publicOrganizationRoutes,
@@ -144,6 +150,7 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     await scope.register(jwksRoutes, { services });
     await scope.register(publicOrganizationRoutes, { services });
     await scope.register(loginRoutes, { services });
+    await scope.register(publicOperatorRoutes, { services });
     await scope.register(publicAdminRoutes, { services });
     await scope.register(accountLinkRoutes, { services });
     await scope.register(publicInvitationRoutes, { services });
@@ -167,6 +174,14 @@ export async function buildApp(services: Services, options: AppOptions): Promise
     await scope.register(changeFeedRoutes, { services });
     await scope.register(importRoutes, { services });
     await scope.register(exportRoutes, { services });
+  });
+  await app.register(async (scope) => {
+    documentSecurity(scope, OF_OPERATORS);
+    requireOperator(scope, services.access);
+    await scope.register(operatorRoutes, { services });
+    await scope.register(operatorMfaRoutes, { services });
+    await scope.register(organizationListRoutes, { services });
+    await scope.register(operatedOrganizationRoutes, { services });
   });
   await app.register(refusals);
   return app;

@@ -118,6 +118,9 @@ async function serve(
     bcryptCost: config.passwords.bcryptCost,
     publicUrl: config.mail.publicUrl,
     rateLimits: config.rateLimits,
+    firstOperator: firstOperatorOf(config, secrets),
+    signup: config.operators.signup,
+    deleteGraceSeconds: config.deleteGraceSeconds,
   };
   const mailer = createMailer(config, secrets, logger);
   if (config.mail.server !== undefined) logger.info(`mail is sent through ${config.mail.server}`);
@@ -140,6 +143,11 @@ async function stopped(end: PromiseLike<unknown> | undefined, limitMs: number): 
   const limit = new AbortController();
   const timeUp = delay(limitMs, undefined, { signal: limit.signal }).catch(() => {});
   await Promise.race([end, timeUp]).finally(() => limit.abort());
+}
+
+function firstOperatorOf({ operators: { email } }: Config, { operatorPassword }: Secrets) {
+  if (email === undefined || operatorPassword === undefined) return undefined;
+  return { email, password: operatorPassword };
 }
 
 function proxiesOf({ trustProxy }: Config) {

@@ -10,6 +10,11 @@ import {
 } from './composition/foundation.ts';
 import { createLifecycle } from './composition/lifecycle.ts';
 import { createMetrics } from './composition/metrics.ts';
+import {
+  createMeasurement,
+  createOperatorAccess,
+  createOperators,
+} from './composition/operators.ts';
 import { createOrganizations } from './composition/organizations.ts';
 import { createRecords } from './composition/records.ts';
 import { createSessions } from './composition/sessions.ts';
@@ -41,7 +46,14 @@ export function createServices(
   const stores = createStores(foundation, accessCaches.changed);
   const credentials = createCredentials(foundation, stores);
   const lifecycle = createLifecycle(foundation, stores);
-  const sessions = createSessions(foundation, stores, { ...credentials, accessCaches });
+  const operatorAccess = createOperatorAccess(foundation, stores);
+  const sessions = createSessions(foundation, stores, {
+    ...{ ...credentials, ...operatorAccess, accessCaches },
+  });
+  const operators = createOperators(foundation, stores, {
+    ...{ ...credentials, ...operatorAccess, notices: sessions.notices },
+    ...{ grace: lifecycle.grace, changed: accessCaches.changed },
+  });
   const records = createRecords(foundation, stores, accessCaches);
   const organizations = createOrganizations(foundation, stores, {
     ...{ ...credentials, ...lifecycle, ...sessions, ...records, accounts: lifecycle.accounts },
@@ -55,10 +67,12 @@ export function createServices(
     ...{ ...credentials, ...lifecycle, ...sessions, accessCaches },
   });
   const { keys, ids } = foundation;
-  const { recovery, reconciliation } = lifecycle;
+  const { recovery, reconciliation, grace } = lifecycle;
   const { mailTasks, recordLastUse } = sessions;
+  const measurement = createMeasurement(foundation, stores);
   const background = createBackground(logger, {
     ...{ ...organizations, recovery, reconciliation, readiness, recordLastUse },
+    ...{ measurement, grace },
   });
 
   return {
@@ -66,7 +80,10 @@ export function createServices(
     ...sessions,
     ...organizations,
     ...records,
-    ...{ recovery, reconciliation, readiness, changeFeeds, stopping, metrics },
+    ...operatorAccess,
+    ...operators,
+    signup: settings.signup ?? 'open',
+    ...{ recovery, reconciliation, readiness, changeFeeds, stopping, metrics, measurement, grace },
     idempotency: new IdempotencyService({ store: stores.idempotency, ids, keys }),
 
     /** An organization's data. @throws OrganizationNotFoundError */
@@ -82,11 +99,15 @@ export function createServices(
       await ensureIndexes(foundation.master, MASTER_COLLECTIONS);
       readiness.indexesBuilt();
       await credentials.passwords.warmUp();
+      if (settings.firstOperator !== undefined)
+        await operators.operatorAccounts.ensureFirst(settings.firstOperator);
       accessCaches.changes.start();
       await background.recovery.start();
       // In the background: it reads the whole registry, and nothing waits for what it finds.
       void background.reconciliation.start();
       void background.lastUse.start();
+      void background.measurement.start();
+      void background.purge.start();
     },
 
     async [Symbol.asyncDispose](): Promise<void> {
@@ -104,6 +125,8 @@ export function createServices(
         writeLastUse(),
         background.recovery[Symbol.asyncDispose](),
         background.reconciliation[Symbol.asyncDispose](),
+        background.measurement[Symbol.asyncDispose](),
+        background.purge[Symbol.asyncDispose](),
         mailTasks[Symbol.asyncDispose](),
       ]);
     },

@@ -4,15 +4,18 @@ import { isApiKey } from '../api-keys/api-key.ts';
 import type { ApiKeyAccess } from '../api-keys/api-key-access.ts';
 import type { Clock } from '../clock.ts';
 import type { MembershipDocument, MembershipStore } from '../members/membership-store.ts';
+import type { OperatorAccess } from '../operators/operator-access.ts';
+import { OrganizationRequiredError } from '../operators/operator-errors.ts';
 import { type OrganizationState, SERVING_STATES } from '../registry/organization-document.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { builtInPermissions, type Permission } from '../roles/permissions.ts';
 import type { RoleStore } from '../roles/role-store.ts';
 import type { AccessTokenClaims } from '../sessions/access-tokens.ts';
+import { endOf, isOfEra } from '../sessions/account-session-store.ts';
 import { InvalidTokenError, OrganizationSuspendedError } from '../sessions/session-errors.ts';
-import { endOf, isOfEra, type SessionStore } from '../sessions/session-store.ts';
+import type { SessionStore } from '../sessions/session-store.ts';
 import type { AccessCache, Lookup } from './access-cache.ts';
-import type { Caller, MemberCaller } from './caller.ts';
+import type { Caller, MemberCaller, OperatorCaller } from './caller.ts';
 import type { LastUse } from './last-use.ts';
 
 /**
@@ -47,7 +50,10 @@ interface AccessServiceDeps {
   roles: RoleStore;
   sessionAccess: AccessCache<SessionAccess>;
   lastUse: LastUse;
+  organizationUse: LastUse;
   apiKeys: ApiKeyAccess;
+  /** Absent where operators have no business: their tokens are none there. */
+  operators?: OperatorAccess;
   clock: Clock;
 }
 
@@ -63,20 +69,45 @@ export class AccessService {
     this.#deps = deps;
   }
 
-  /** @throws InvalidTokenError, TokenExpiredError, OrganizationSuspendedError */
+  /**
+   * For what is done in an organization.
+   *
+   * @throws InvalidTokenError, TokenExpiredError, OrganizationSuspendedError, OrganizationRequiredError
+   */
   async authenticate(token: string, freshness: Freshness): Promise<Caller> {
-    const { accessTokens, apiKeys } = this.#deps;
-    if (isApiKey(token)) return apiKeys.authenticate(token, freshness);
-    return this.authenticateSession(await accessTokens.verify(token), freshness);
+    const caller = await this.identify(token, freshness);
+    if (caller.kind === 'operator') throw new OrganizationRequiredError();
+    return caller;
+  }
+
+  /** As {@link authenticate}, of operators as well. @throws InvalidTokenError, TokenExpiredError, OrganizationSuspendedError */
+  async identify(token: string, freshness: Freshness): Promise<Caller | OperatorCaller> {
+    const { accessTokens, apiKeys, operators, organizationUse } = this.#deps;
+    if (isApiKey(token)) {
+      const machine = await apiKeys.authenticate(token, freshness);
+      organizationUse.touch(machine.organizationId);
+      return machine;
+    }
+    let claims: AccessTokenClaims;
+    try {
+      claims = await accessTokens.verify(token);
+    } catch (error) {
+      // Last, for members ask far more often.
+      const operator =
+        error instanceof InvalidTokenError ? await operators?.authenticate(token) : undefined;
+      if (operator === undefined) throw error;
+      return operator;
+    }
+    return this.authenticateSession(claims, freshness);
   }
 
   /**
-   * As {@link authenticate}, for a token that has been verified.
+   * As {@link authenticate}, for a member's token that has been verified.
    *
    * @throws InvalidTokenError, OrganizationSuspendedError
    */
   async authenticateSession(claims: SessionClaims, freshness: Freshness): Promise<MemberCaller> {
-    const { sessionAccess, clock, lastUse } = this.#deps;
+    const { sessionAccess, clock, lastUse, organizationUse } = this.#deps;
     const load = () => this.#lookUp(claims.sid, claims.admin_id, claims.org_id);
     const access =
       freshness === 'recent'
@@ -85,6 +116,7 @@ export class AccessService {
     if (access.expiresAt <= clock.now()) throw new InvalidTokenError();
     assertServing(access.organizationState);
     lastUse.touch(access.caller.sessionId);
+    organizationUse.touch(access.caller.organizationId);
     return access.caller;
   }
 

@@ -24,5 +24,12 @@ export interface MachineCaller extends CallerOfOrganization {
   expiresAt: Date | null;
 }
 
-/** Who is asking, as established for one request. */
+/** Somebody who runs the installation. They act on organizations, never in one. */
+export interface OperatorCaller {
+  kind: 'operator';
+  operatorId: ObjectId;
+  sessionId: ObjectId;
+}
+
+/** Who is asking in an organization, as established for one request. */
 export type Caller = MemberCaller | MachineCaller;

@@ -1,21 +1,18 @@
-import type { ObjectId } from 'mongodb';
 import type { MemberCaller } from '../access/caller.ts';
 import type { Clock } from '../clock.ts';
 import { InvalidFieldError } from '../errors.ts';
 import type { Page, PageRequest } from '../http/pagination.ts';
 import type { IdSource } from '../ids.ts';
 import type { MembershipStore } from '../members/membership-store.ts';
-import type { StoredPassword } from '../registry/organization-document.ts';
 import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
+import type { SessionClient } from '../sessions/account-session-store.ts';
 import { InvalidTokenError } from '../sessions/session-errors.ts';
-import type { SessionClient, SessionStore } from '../sessions/session-store.ts';
 import { type AdminDocument, lastChangeOf, normalizeEmail } from './admin-document.ts';
-import { CredentialsChangedError } from './admin-errors.ts';
 import type { AdminStore } from './admin-store.ts';
-import type { CredentialNotices } from './credential-notices.ts';
 import type { EmailChangeService } from './email-change-service.ts';
 import type { OrganizationChoice } from './login-service.ts';
+import type { PasswordChange } from './password-change.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 import { assertAcceptablePassword } from './password-policy.ts';
 import { personName } from './person-name.ts';
@@ -43,11 +40,10 @@ interface AccountServiceDeps {
   admins: AdminStore;
   memberships: MembershipStore;
   registry: RegistryStore;
-  sessions: SessionStore;
   reauthentication: Reauthentication;
   passwords: PasswordHasher;
   emailChanges: EmailChangeService;
-  notices: CredentialNotices;
+  passwordChange: PasswordChange;
   clock: Clock;
   ids: IdSource;
 }
@@ -117,7 +113,7 @@ export class AccountService {
     change: AccountChange,
     client: SessionClient,
   ): Promise<void> {
-    const { reauthentication, passwords, emailChanges, ids } = this.#deps;
+    const { reauthentication, passwords, passwordChange, emailChanges, ids } = this.#deps;
     const { current_password, password, code } = change;
     if (current_password === undefined)
       throw new InvalidFieldError(
@@ -134,23 +130,8 @@ export class AccountService {
     // First, because its mail may fail; what it waits for is the change of the password that follows.
     if (email !== undefined)
       await emailChanges.request(admin, email, hash === undefined ? lastChangeOf(admin) : changeId);
-    if (hash !== undefined) await this.#setPassword(caller, admin, hash, changeId);
-  }
-
-  async #setPassword(
-    { adminId, sessionId }: MemberCaller,
-    admin: AdminDocument,
-    password: StoredPassword,
-    changeId: ObjectId,
-  ): Promise<void> {
-    const { admins, sessions, notices, clock } = this.#deps;
-    const seen = lastChangeOf(admin);
-    await sessions.admitTo(changeId, sessionId);
-    const change = { password, session_era: changeId };
-    if (!(await admins.changeOnTopOf(adminId, seen, change, changeId, clock.now())))
-      throw new CredentialsChangedError();
-    await sessions.endBefore(adminId, changeId);
-    notices.changed({ email: admin.email, newPassword: true });
+    if (hash !== undefined)
+      await passwordChange.run(admin, { sessionId: caller.sessionId, password: hash, changeId });
   }
 
   async #assertAcceptable(

@@ -2,8 +2,8 @@ import type { ObjectId } from 'mongodb';
 import type { PendingTotpDocument, TotpDocument } from '../mfa/totp-document.ts';
 import type { StoredPassword } from '../registry/organization-document.ts';
 
-/** A person who administers one or more organizations. */
-export interface AdminDocument {
+/** Somebody who signs in with an e-mail address and a password: a person of organizations, or an operator. */
+export interface AccountDocument {
   _id: ObjectId;
   /** Normalised; unique. */
   email: string;
@@ -20,21 +20,25 @@ export interface AdminDocument {
    * way with what was good before, leaves no session that opens anything.
    */
   session_era?: ObjectId;
-  /**
-   * Counts the memberships ever given. An account is removed only if nothing was added since its memberships were
-   * looked at, so removing it and joining another organization at the same time cannot leave a membership of nobody.
-   */
-  membership_version: number;
   /** Keyed hashes of the networks where the password was proved lately, newest first: see `KnownNetworks`. */
   known_networks?: { network: string; proved_at: Date }[];
-  /** Where the next login goes unless it names an organization. */
-  last_organization_id: ObjectId | null;
   /** The second factor, if there is one. */
   totp?: TotpDocument;
   /** A second factor that waits for its first code. */
   totp_pending?: PendingTotpDocument;
   created_at: Date;
   updated_at: Date;
+}
+
+/** A person who administers one or more organizations. */
+export interface AdminDocument extends AccountDocument {
+  /**
+   * Counts the memberships ever given. An account is removed only if nothing was added since its memberships were
+   * looked at, so removing it and joining another organization at the same time cannot leave a membership of nobody.
+   */
+  membership_version: number;
+  /** Where the next login goes unless it names an organization. */
+  last_organization_id: ObjectId | null;
 }
 
 /** The one spelling under which an e-mail address is stored and looked up. */
@@ -57,7 +61,9 @@ export function newAccount(
 }
 
 /** Which change of their credentials a person's account was last left by; null before the first. */
-export function lastChangeOf({ credential_changes }: AdminDocument): ObjectId | null {
+export function lastChangeOf({
+  credential_changes,
+}: Pick<AccountDocument, 'credential_changes'>): ObjectId | null {
   return credential_changes?.[0] ?? null;
 }
 

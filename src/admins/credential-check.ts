@@ -1,11 +1,10 @@
 import { InvalidCodeError } from '../mfa/mfa-errors.ts';
 import type { SecondFactorCheck } from '../mfa/second-factor-check.ts';
 import type { GuessLimits } from '../rate-limits/guess-limits.ts';
-import type { SessionClient } from '../sessions/session-store.ts';
-import type { AdminDocument } from './admin-document.ts';
-import { normalizeEmail } from './admin-document.ts';
+import type { SessionClient } from '../sessions/account-session-store.ts';
+import type { AccountStore } from './account-store.ts';
+import { type AccountDocument, type AdminDocument, normalizeEmail } from './admin-document.ts';
 import { InvalidCredentialsError } from './admin-errors.ts';
-import type { AdminStore } from './admin-store.ts';
 import { type PasswordHasher, PasswordQueueFullError } from './password-hasher.ts';
 
 /** What a person proves with who they are. */
@@ -16,22 +15,22 @@ export interface Proof {
   code?: string;
 }
 
-interface CredentialCheckDeps {
-  admins: AdminStore;
+interface CredentialCheckDeps<T extends AccountDocument> {
+  accounts: AccountStore<T>;
   passwords: PasswordHasher;
   secondFactors: SecondFactorCheck;
   guesses: GuessLimits;
 }
 
 /**
- * The one place where a password is compared with an account's. Signing in, signing up with an account that exists,
+ * The one place where a password is compared with an account's, of each kind of account. Signing in, signing up with an account that exists,
  * accepting an invitation and changing a password all go through it, so that none of them can be used to guess around
  * what holds for the others.
  */
-export class CredentialCheck {
-  readonly #deps: CredentialCheckDeps;
+export class CredentialCheck<T extends AccountDocument = AdminDocument> {
+  readonly #deps: CredentialCheckDeps<T>;
 
-  constructor(deps: CredentialCheckDeps) {
+  constructor(deps: CredentialCheckDeps<T>) {
     this.#deps = deps;
   }
 
@@ -42,7 +41,7 @@ export class CredentialCheck {
    * @throws InvalidCredentialsError, PasswordQueueFullError, TooManyAttemptsError; MfaRequiredError and InvalidCodeError
    *   only after the right password
    */
-  verify(proof: Proof, client: SessionClient): Promise<AdminDocument> {
+  verify(proof: Proof, client: SessionClient): Promise<T> {
     const email = normalizeEmail(proof.email);
     return this.#deps.guesses.guard(
       { email, address: client.address },
@@ -51,22 +50,22 @@ export class CredentialCheck {
     );
   }
 
-  async #compare(proof: Proof): Promise<AdminDocument> {
-    const { admins, passwords } = this.#deps;
-    const admin = await admins.findByEmail(proof.email);
-    const verified = await passwords.verify(proof.password, admin?.password);
-    if (admin === null || !verified) throw new InvalidCredentialsError();
-    await this.#deps.secondFactors.prove(admin, proof.code);
-    await this.#upgradeHash(admin, proof.password);
-    return admin;
+  async #compare(proof: Proof): Promise<T> {
+    const { accounts, passwords } = this.#deps;
+    const account = await accounts.findByEmail(proof.email);
+    const verified = await passwords.verify(proof.password, account?.password);
+    if (account === null || !verified) throw new InvalidCredentialsError();
+    await this.#deps.secondFactors.prove(account, proof.code);
+    await this.#upgradeHash(account, proof.password);
+    return account;
   }
 
   /** Hashes of an older system, or of another cost, are replaced at the first use that proves the password. */
-  async #upgradeHash(admin: AdminDocument, password: string): Promise<void> {
-    const { admins, passwords } = this.#deps;
-    if (!passwords.needsRehash(admin.password)) return;
+  async #upgradeHash(account: T, password: string): Promise<void> {
+    const { accounts, passwords } = this.#deps;
+    if (!passwords.needsRehash(account.password)) return;
     try {
-      await admins.upgradePassword(admin, await passwords.hash(password));
+      await accounts.upgradePassword(account, await passwords.hash(password));
     } catch (error) {
       // The password was right; the next sign-in will find a shorter queue.
       if (!(error instanceof PasswordQueueFullError)) throw error;

@@ -4,9 +4,10 @@ import type { MembershipDocument, MembershipStore } from '../members/membership-
 import type { OrganizationDocument } from '../registry/organization-document.ts';
 import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
+import type { SessionClient } from '../sessions/account-session-store.ts';
 import { InvalidTokenError, OrganizationSuspendedError } from '../sessions/session-errors.ts';
-import type { SessionService, TokenPair } from '../sessions/session-service.ts';
-import type { SessionClient } from '../sessions/session-store.ts';
+import type { TokenPair } from '../sessions/session-rotation.ts';
+import type { SessionService } from '../sessions/session-service.ts';
 import { parseOrganizationName } from '../tenants/organization-name.ts';
 import type { AdminDocument } from './admin-document.ts';
 import { InvalidCredentialsError } from './admin-errors.ts';

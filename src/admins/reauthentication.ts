@@ -6,11 +6,11 @@ import {
   MfaRequiredError,
   MfaRequiredFieldError,
 } from '../mfa/mfa-errors.ts';
+import type { SessionClient } from '../sessions/account-session-store.ts';
 import { InvalidTokenError } from '../sessions/session-errors.ts';
-import type { SessionClient } from '../sessions/session-store.ts';
-import type { AdminDocument } from './admin-document.ts';
+import type { AccountStore } from './account-store.ts';
+import type { AccountDocument, AdminDocument } from './admin-document.ts';
 import { InvalidCredentialsError } from './admin-errors.ts';
-import type { AdminStore } from './admin-store.ts';
 import type { CredentialCheck } from './credential-check.ts';
 
 /** What somebody who is signed in proves once more. */
@@ -23,10 +23,10 @@ export interface RenewedProof {
  * Has people who are signed in prove again who they are, before they change what they sign in with: an access token in
  * the wrong hands must not be enough for that (OWASP ASVS 5.0, 7.5.1).
  */
-export class Reauthentication {
-  readonly #deps: { admins: AdminStore; credentials: CredentialCheck };
+export class Reauthentication<T extends AccountDocument = AdminDocument> {
+  readonly #deps: { accounts: AccountStore<T>; credentials: CredentialCheck<T> };
 
-  constructor(deps: { admins: AdminStore; credentials: CredentialCheck }) {
+  constructor(deps: { accounts: AccountStore<T>; credentials: CredentialCheck<T> }) {
     this.#deps = deps;
   }
 
@@ -38,12 +38,12 @@ export class Reauthentication {
    * @throws InvalidFieldError, MfaRequiredFieldError, InvalidCodeFieldError, InvalidTokenError (the account is gone),
    *   PasswordQueueFullError
    */
-  async prove(adminId: ObjectId, proof: RenewedProof, client: SessionClient) {
-    const admin = await this.#deps.admins.findById(adminId);
-    if (admin === null) throw new InvalidTokenError();
-    const verified = await this.#verify(admin.email, proof, client);
+  async prove(accountId: ObjectId, proof: RenewedProof, client: SessionClient): Promise<T> {
+    const account = await this.#deps.accounts.findById(accountId);
+    if (account === null) throw new InvalidTokenError();
+    const verified = await this.#verify(account.email, proof, client);
     // The address changed hands between the two look-ups: the password proves somebody else.
-    if (!verified._id.equals(adminId)) throw wrongPassword();
+    if (!verified._id.equals(accountId)) throw wrongPassword();
     return verified;
   }
 
@@ -51,7 +51,7 @@ export class Reauthentication {
     email: string,
     { current_password: password, code }: RenewedProof,
     client: SessionClient,
-  ): Promise<AdminDocument> {
+  ): Promise<T> {
     try {
       const proof = { email, password, ...(code !== undefined && { code }) };
       return await this.#deps.credentials.verify(proof, client);

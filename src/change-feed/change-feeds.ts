@@ -5,6 +5,7 @@ import { isReplicaSet } from '../database/topology.ts';
 import { AppError } from '../errors.ts';
 import type { Logger } from '../logging/logger.ts';
 import { EXACT_TYPES, type ExtendedJsonMode } from '../records/extended-json.ts';
+import { isGone } from '../registry/organization-document.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { ChangeHistoryLostError, TenantChanges } from '../tenants/tenant-changes.ts';
 import type { TenantDirectory } from '../tenants/tenant-directory.ts';
@@ -147,7 +148,7 @@ export class ChangeFeeds implements AsyncDisposable {
       if (!(error instanceof AppError) || error.kind === 'unavailable') throw error;
       if (error.code === 'token_expired') return 'token_expired';
       const state = await this.#deps.registry.stateOf(organizationId).catch(() => undefined);
-      return state === null || state === 'deleting' ? 'organization_deleted' : 'access_lost';
+      return state !== undefined && isGone(state) ? 'organization_deleted' : 'access_lost';
     }
   }
 }

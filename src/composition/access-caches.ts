@@ -20,6 +20,10 @@ const UNIMPORTANT_FIELDS = [
   'last_organization_id',
   'membership_version',
   'known_networks',
+  'search_keys',
+  'measured',
+  'measure_at',
+  'last_active_at',
 ];
 /** What this instance remembers of who may do what, and how it learns that something has changed. */
 export function createAccessCaches({

@@ -13,6 +13,7 @@ import type { Logger } from '../logging/logger.ts';
 import { noMailer } from '../mail/create-mailer.ts';
 import type { Mailer } from '../mail/mailer.ts';
 import { randomTokens, type TokenSource } from '../one-time-tokens/one-time-tokens.ts';
+import type { TokenKeys } from '../sessions/token-signatures.ts';
 import { type FaultInjector, noFaults } from '../tenants/lifecycle/fault-points.ts';
 import type { Quota } from '../usage/quota-service.ts';
 
@@ -42,6 +43,12 @@ export interface ServiceSettings {
   publicUrl: string;
   /** Off: nothing is limited, and nobody locked out. */
   rateLimits: boolean;
+  /** The operator to make at the start, unless there is one of that address. */
+  firstOperator?: { email: string; password: string } | undefined;
+  /** How long a deleted organization can be restored; by default not at all. */
+  deleteGraceSeconds?: number;
+  /** Who may create organizations; by default anybody. */
+  signup?: 'open' | 'operators';
 }
 
 /** What tests and drills put in place of the real thing; the mailer is made from the settings by `main.ts`. */
@@ -69,6 +76,12 @@ export interface Foundation extends Omit<ServiceSources, 'mailer'> {
   keys: ServiceKeys;
   /** Names this process in leases. */
   instanceId: string;
+}
+
+/** What signs access tokens. */
+export function tokenKeysOf(settings: ServiceSettings): TokenKeys {
+  const { jwtSecret, jwtPreviousSecrets = [], signingKeys } = settings;
+  return signingKeys ? { keys: signingKeys } : { secrets: [jwtSecret, ...jwtPreviousSecrets] };
 }
 
 export function createFoundation(

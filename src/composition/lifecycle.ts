@@ -2,6 +2,7 @@ import { AccountRemoval } from '../admins/account-removal.ts';
 import { CollectionBudget } from '../tenants/capacity.ts';
 import { OrganizationCreation } from '../tenants/lifecycle/organization-creation.ts';
 import { OrganizationDeletion } from '../tenants/lifecycle/organization-deletion.ts';
+import { OrganizationGrace } from '../tenants/lifecycle/organization-grace.ts';
 import { OrganizationUpdate } from '../tenants/lifecycle/organization-update.ts';
 import { Reconciliation } from '../tenants/reconciliation.ts';
 import { Recovery } from '../tenants/recovery.ts';
@@ -17,11 +18,15 @@ export function createLifecycle(foundation: Foundation, stores: Stores) {
   const creation = new OrganizationCreation(parts);
   const update = new OrganizationUpdate(parts);
   const deletion = new OrganizationDeletion(parts);
+  const grace = new OrganizationGrace({
+    ...{ ...parts, deletion },
+    graceMs: (settings.deleteGraceSeconds ?? 0) * 1_000,
+  });
   const recovery = new Recovery({ ...parts, creation, update, deletion });
   const reconciliation = new Reconciliation({
     ...{ registry, collections, update, memberships, admins, accounts, belongings },
     ...{ clock, logger, tenantDatabase: settings.tenantDatabase },
   });
   const budget = new CollectionBudget({ client, registry, clock, limit: settings.maxCollections });
-  return { accounts, creation, update, deletion, recovery, reconciliation, budget };
+  return { accounts, creation, update, grace, recovery, reconciliation, budget };
 }

@@ -31,11 +31,11 @@ export function createOrganizations(
   const { settings, clock, ids, logger } = foundation;
   const forgetAnswers = (id: ObjectId) => stores.idempotency.eraseSubject(id);
   const { registry, admins, memberships, invitations: invitationStore, sessions } = stores;
-  const { credentials, passwords, creation, update, deletion, budget, accounts } = parts;
+  const { credentials, passwords, creation, update, grace, budget, accounts } = parts;
   const { links, notices, logins, reauthentication, memberQuota } = parts;
 
   const organizations = new OrganizationService({
-    ...{ registry, admins, memberships, passwords, credentials, creation, deletion, budget },
+    ...{ registry, admins, memberships, passwords, credentials, creation, grace, budget },
     ...{ clock, ids, tenantDatabase: settings.tenantDatabase },
   });
   const organizationUpdates = new OrganizationUpdateService({

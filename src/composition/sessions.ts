@@ -2,18 +2,22 @@ import { AccountService } from '../admins/account-service.ts';
 import { CredentialNotices } from '../admins/credential-notices.ts';
 import { EmailChangeService } from '../admins/email-change-service.ts';
 import { LoginService } from '../admins/login-service.ts';
+import { PasswordChange } from '../admins/password-change.ts';
 import { PasswordResetService } from '../admins/password-reset-service.ts';
 import { MailTasks } from '../mail/mail-tasks.ts';
+import type { OperatorAccess } from '../operators/operator-access.ts';
 import { AccessTokens } from '../sessions/access-tokens.ts';
 import { RefreshTokens } from '../sessions/refresh-tokens.ts';
+import { SessionRotation } from '../sessions/session-rotation.ts';
 import { SessionService } from '../sessions/session-service.ts';
 import { createAccess } from './access.ts';
 import type { createAccessCaches } from './access-caches.ts';
 import type { createCredentials } from './credentials.ts';
-import type { Foundation } from './foundation.ts';
+import { type Foundation, tokenKeysOf } from './foundation.ts';
 import type { Stores } from './stores.ts';
 
 interface SessionParts extends ReturnType<typeof createCredentials> {
+  operatorAccess: OperatorAccess;
   accessCaches: ReturnType<typeof createAccessCaches>;
 }
 
@@ -23,15 +27,16 @@ export function createSessions(foundation: Foundation, stores: Stores, parts: Se
   const { registry, admins, memberships, sessions: sessionStore } = stores;
   const { credentials, reauthentication, passwords, guesses, accessCaches } = parts;
   const { issuer, audience, accessTtlSeconds, refreshTtlSeconds, idleTtlSeconds } = settings;
-  const { jwtSecret, jwtPreviousSecrets = [], signingKeys } = settings;
 
   const accessTokens = new AccessTokens({
-    keys: signingKeys ? { keys: signingKeys } : { secrets: [jwtSecret, ...jwtPreviousSecrets] },
-    ...{ issuer, audience, ttlSeconds: accessTtlSeconds, clock },
+    ...{ keys: tokenKeysOf(settings), issuer, audience, ttlSeconds: accessTtlSeconds, clock },
   });
   const sessions = new SessionService({
-    ...{ sessions: sessionStore, registry, memberships, admins, accessTokens, clock, ids },
-    ...{ refreshTokens: new RefreshTokens({ keys }), refreshTtlSeconds, idleTtlSeconds },
+    ...{ sessions: sessionStore, registry, memberships, admins, accessTokens, clock },
+    rotation: new SessionRotation({
+      ...{ sessions: sessionStore, refreshTokens: new RefreshTokens({ keys }), clock, ids },
+      ...{ refreshTtlSeconds, idleTtlSeconds },
+    }),
   });
   const logins = new LoginService({ admins, memberships, registry, sessions, credentials });
 
@@ -46,11 +51,15 @@ export function createSessions(foundation: Foundation, stores: Stores, parts: Se
     ...{ ...links, emailChanges: stores.emailChanges, admins, notices },
   });
   const accounts = new AccountService({
-    ...{ admins, memberships, registry, sessions: sessionStore, reauthentication },
-    ...{ passwords, emailChanges, notices, clock, ids },
+    ...{ admins, memberships, registry, reauthentication, passwords, emailChanges, clock, ids },
+    passwordChange: new PasswordChange({
+      ...{ accounts: admins, sessions: sessionStore, notices, clock },
+    }),
   });
 
-  const { access, recordLastUse } = createAccess(clock, stores, { accessTokens, accessCaches });
+  const { access, recordLastUse } = createAccess(clock, stores, {
+    ...{ accessTokens, accessCaches, operators: parts.operatorAccess },
+  });
   return {
     ...{ access, accessTokens, sessions, logins, accounts, passwordResets, emailChanges },
     ...{ links, notices, mailTasks, recordLastUse },

@@ -4,11 +4,13 @@ import type { TrustedProxies } from '../http/proxies.ts';
 import { MAX_INDEXES } from '../indexes/index-service.ts';
 import type { Quota } from '../usage/quota-service.ts';
 import { ConfigError } from './config-error.ts';
+import { readDuration } from './duration.ts';
 import { type FileReader, noFiles, readJwtSettings } from './jwt-settings.ts';
 import { type MailConfig, readMail } from './mail-settings.ts';
 import { readMetricsToken } from './metrics-settings.ts';
 import { misspeltSettings } from './misspelt-settings.ts';
 import { readMongoUrl } from './mongo-url.ts';
+import { type OperatorConfig, readOperators } from './operator-settings.ts';
 import { Secrets } from './secrets.ts';
 import { type Environment, SettingReader } from './setting-reader.ts';
 import { readTracing, type TracingConfig, type TracingSettings } from './tracing-settings.ts';
@@ -42,6 +44,10 @@ export const SETTINGS = [
   'PORT',
   'TRUST_PROXY',
   'RATE_LIMITS',
+  'OPERATOR_EMAIL',
+  'OPERATOR_PASSWORD',
+  'SIGNUP',
+  'DELETE_GRACE',
   'LOG_LEVEL',
   'METRICS_TOKEN',
   'OTEL_EXPORTER_OTLP_ENDPOINT',
@@ -56,6 +62,7 @@ const ENVIRONMENTS = ['development', 'test', 'production'] as const;
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const DAY = 86_400;
 const MAX_DATABASE_BYTES = 63;
+const MAX_GRACE_SECONDS = 366 * DAY;
 
 export type RunEnvironment = (typeof ENVIRONMENTS)[number];
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -95,6 +102,9 @@ export interface Config {
   readonly mail: MailConfig;
   /** Off: no limits and no lock-out, for load tests. */
   readonly rateLimits: boolean;
+  readonly operators: OperatorConfig;
+  /** How long a deleted organization can be restored; 0: not at all. */
+  readonly deleteGraceSeconds: number;
   /** The proxies whose X-Forwarded-For is believed: how many, or their addresses. Absent: none. */
   readonly trustProxy?: TrustedProxies;
   readonly logging: {
@@ -153,6 +163,7 @@ export function parseConfig(
   const production = runEnvironment === 'production';
   const { mail, smtpUrl } = readMail(reader, { production, ...server, warnings });
   const trustProxy = readTrustedProxies(reader);
+  const { operators, operatorPassword } = readOperators(reader);
   const metricsToken = readMetricsToken(reader, { strict, warnings });
   const tracing = visibleOf(readTracing(reader));
   const config: Config = {
@@ -170,6 +181,8 @@ export function parseConfig(
     },
     mail,
     rateLimits: readRateLimits(reader, warnings),
+    operators,
+    deleteGraceSeconds: readDeleteGrace(reader),
     ...(trustProxy !== undefined && { trustProxy }),
     logging: {
       level: reader.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
@@ -182,7 +195,7 @@ export function parseConfig(
   if (reader.faults.length > 0) throw new ConfigError(reader.faults);
   return {
     config,
-    secrets: new Secrets({ ...jwt.secrets, mongoUrl, smtpUrl, metricsToken }),
+    secrets: new Secrets({ ...jwt.secrets, mongoUrl, smtpUrl, metricsToken, operatorPassword }),
     warnings,
   };
 }
@@ -219,6 +232,15 @@ function readDatabase(reader: SettingReader): { database: Config['database']; mo
     return { database: { ...database, address: reading.address }, mongoUrl };
   reader.fault('MONGO_URL', reading.fault);
   return { database };
+}
+
+function readDeleteGrace(reader: SettingReader): number {
+  const text = reader.checked('DELETE_GRACE', (value) =>
+    (readDuration(value) ?? Number.POSITIVE_INFINITY) <= MAX_GRACE_SECONDS
+      ? undefined
+      : 'must be seconds, or a number with s, m, h or d behind it (7d), up to 366d',
+  );
+  return text === undefined ? 0 : (readDuration(text) ?? 0);
 }
 
 function readOrganizations(reader: SettingReader): Config['organizations'] {

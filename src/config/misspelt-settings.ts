@@ -20,6 +20,9 @@ const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
   ['SMTP_HOST', 'SMTP_URL'],
   ['SMTP_FROM', 'MAIL_FROM'],
   ['BASE_URL', 'PUBLIC_URL'],
+  ['OPERATOR_MAIL', 'OPERATOR_EMAIL'],
+  ['ADMIN_EMAIL', 'OPERATOR_EMAIL'],
+  ['ADMIN_PASSWORD', 'OPERATOR_PASSWORD'],
 ]);
 
 /** Shorter names (HOST, PORT) are one letter away from too many that mean something else. */

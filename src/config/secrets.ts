@@ -8,6 +8,7 @@ export interface SecretValues {
   signingKeys?: SigningKeySet | undefined;
   mongoUrl?: string | undefined;
   smtpUrl?: string | undefined;
+  operatorPassword?: string | undefined;
   metricsToken?: string | undefined;
 }
 
@@ -48,6 +49,11 @@ export class Secrets {
   /** The mail server, which may hold a password. Not set: mails go nowhere, or into files in development. */
   get smtpUrl(): string | undefined {
     return this.#values.smtpUrl;
+  }
+
+  /** Of the first operator, when they are made; of no use afterwards. */
+  get operatorPassword(): string | undefined {
+    return this.#values.operatorPassword;
   }
 
   /** Opens the metrics. Not set: they are open to this machine alone. */

@@ -1,18 +1,24 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { PermissionDeniedError, PersonRequiredError } from '../access/access-errors.ts';
 import type { AccessService, Freshness } from '../access/access-service.ts';
-import type { Caller, MemberCaller } from '../access/caller.ts';
+import type { Caller, MemberCaller, OperatorCaller } from '../access/caller.ts';
 import { AppError } from '../errors.ts';
+import { OperatorRequiredError, OrganizationRequiredError } from '../operators/operator-errors.ts';
 import type { Permission } from '../roles/permissions.ts';
 import { AuthenticationRequiredError, InvalidTokenError } from '../sessions/session-errors.ts';
 
-/** What a route asks of its caller: a permission in the organization, or only to be a person who is signed in. */
-export type RoutePermission = Permission | 'self';
+/**
+ * What a route asks of its caller: a permission in the organization, only to be a person who is signed in, or to be an
+ * operator, which nobody of an organization is.
+ */
+export type RoutePermission = Permission | 'self' | 'operator';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Who is asking; null on public routes without a token. */
     caller: Caller | null;
+    /** Which operator is asking; null on every other route. */
+    operator: OperatorCaller | null;
   }
   interface FastifyContextConfig {
     /** What the caller has to be allowed. Every authenticated route names it. */
@@ -28,19 +34,37 @@ declare module 'fastify' {
 /** Prepares requests to carry a caller. */
 export function addCaller(app: FastifyInstance): void {
   app.decorateRequest('caller', null);
+  app.decorateRequest('operator', null);
 }
 
 /** Makes every route of a scope need a token, and a caller who may do what the route's `config.permission` names. */
 export function requireCaller(scope: FastifyInstance, access: AccessService): void {
+  requireOneOf(scope, access, (permission) => permission !== 'operator');
+}
+
+/** Makes every route of a scope need the token of an operator. Each declares it: `config.permission` is `operator`. */
+export function requireOperator(scope: FastifyInstance, access: AccessService): void {
+  requireOneOf(scope, access, (permission) => permission === 'operator');
+}
+
+function requireOneOf(
+  scope: FastifyInstance,
+  access: AccessService,
+  isOfScope: (permission: RoutePermission) => boolean,
+): void {
   scope.addHook('onRoute', ({ url, method, config, schema }) => {
     if (schema?.hide === true) return;
     if (config?.permission === undefined)
       throw new Error(`${method} ${url} is authenticated and declares no permission`);
+    if (!isOfScope(config.permission))
+      throw new Error(`${method} ${url} declares the permission of another scope`);
     // For readers of the document, and for the test that goes through every route.
     Object.assign(schema ?? {}, { 'x-permission': config.permission });
   });
   const admit = async (request: FastifyRequest, freshness: Freshness) => {
-    request.caller = await admitted(access, request, freshness);
+    const caller = await admittedOf(access, request, freshness);
+    if (caller.kind === 'operator') request.operator = caller;
+    else request.caller = caller;
   };
   // Spares reading the body of a request that will be refused.
   scope.addHook('onRequest', async (request) => {
@@ -82,10 +106,20 @@ export async function admitted(
   request: FastifyRequest,
   freshness: Freshness,
 ): Promise<Caller> {
+  const caller = await admittedOf(access, request, freshness);
+  if (caller.kind === 'operator') throw new OrganizationRequiredError();
+  return caller;
+}
+
+async function admittedOf(
+  access: AccessService,
+  request: FastifyRequest,
+  freshness: Freshness,
+): Promise<Caller | OperatorCaller> {
   const token = bearerToken(request);
   if (token === undefined) throw new AuthenticationRequiredError();
   const { permission } = request.routeOptions.config;
-  const caller = await access.authenticate(token, freshness);
+  const caller = await access.identify(token, freshness);
   if (permission === undefined) throw new Error('the route declares no permission');
   assertAllowed(caller, permission);
   return caller;
@@ -120,8 +154,35 @@ export function memberOf(request: FastifyRequest): MemberCaller {
   return caller;
 }
 
-function assertAllowed(caller: Caller, permission: RoutePermission): void {
-  if (permission === 'self') {
+/** The caller of a route for operators. */
+export function operatorOf(request: FastifyRequest): OperatorCaller {
+  if (request.operator === null) throw new Error('the route is not in the scope of operators');
+  return request.operator;
+}
+
+/**
+ * For a public route that at times is for operators alone: a hook of `preValidation`.
+ *
+ * @param refusal - what everybody else is told
+ * @throws InvalidTokenError, TokenExpiredError and OrganizationSuspendedError for a token that is not good
+ */
+export function demandOperator(
+  access: AccessService,
+  refusal: () => AppError,
+): (request: FastifyRequest) => Promise<void> {
+  return async (request) => {
+    const token = bearerToken(request);
+    const caller = token === undefined ? undefined : await access.identify(token, 'current');
+    if (caller?.kind !== 'operator') throw refusal();
+    request.operator = caller;
+  };
+}
+
+function assertAllowed(caller: Caller | OperatorCaller, permission: RoutePermission): void {
+  if (permission === 'operator') {
+    if (caller.kind !== 'operator') throw new OperatorRequiredError();
+  } else if (caller.kind === 'operator') throw new OrganizationRequiredError();
+  else if (permission === 'self') {
     if (caller.kind !== 'member') throw new PersonRequiredError();
   } else if (!caller.permissions.has(permission)) throw new PermissionDeniedError(permission);
 }

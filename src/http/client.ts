@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { FastifyRequest } from 'fastify';
-import type { SessionClient } from '../sessions/session-store.ts';
+import type { SessionClient } from '../sessions/account-session-store.ts';
 
 const MAX_USER_AGENT_LENGTH = 512;
 

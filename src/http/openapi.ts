@@ -36,6 +36,7 @@ export async function addOpenApi(app: FastifyInstance): Promise<void> {
         { name: 'Usage', description: 'What an organization uses, and may use' },
         { name: 'Admins', description: 'Signing in, and your own account' },
         { name: 'Sessions', description: 'Where you are signed in' },
+        { name: 'Operators', description: 'The people who run this installation' },
         { name: 'Keys', description: 'For back ends that verify access tokens by themselves' },
         { name: 'Health', description: 'For load balancers and orchestrators' },
       ],
@@ -46,7 +47,8 @@ export async function addOpenApi(app: FastifyInstance): Promise<void> {
             scheme: 'bearer',
             description:
               'An access token, or an API key (`tnt_…`). A key is for what its permissions allow; operations of which ' +
-              '`x-permission` is `self` are for people, and answer a key with 403 `person_required`.',
+              '`x-permission` is `self` are for people, and answer a key with 403 `person_required`. Where it is `operator` the ' +
+              'token is one of `POST /operator/login`, which opens nothing else.',
           },
           password: {
             type: 'oauth2',
@@ -74,9 +76,16 @@ export async function addOpenApi(app: FastifyInstance): Promise<void> {
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 }
 
+type SecurityRequirements = readonly Readonly<Record<string, readonly string[]>>[];
+
+/** How members get a token. */
+const OF_MEMBERS: SecurityRequirements = [{ bearer: [] }, { password: [] }];
+/** The password flow signs in members. */
+export const OF_OPERATORS: SecurityRequirements = [{ bearer: [] }];
+
 /** Marks every route of a scope as needing a token, in the document. */
-export function documentSecurity(scope: FastifyInstance): void {
+export function documentSecurity(scope: FastifyInstance, security = OF_MEMBERS): void {
   scope.addHook('onRoute', (route) => {
-    if (route.schema) route.schema.security ??= [{ bearer: [] }, { password: [] }];
+    if (route.schema) route.schema.security ??= security;
   });
 }

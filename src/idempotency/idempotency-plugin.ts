@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { Caller } from '../access/caller.ts';
+import type { Caller, OperatorCaller } from '../access/caller.ts';
 import { AppError } from '../errors.ts';
 import type { IdempotencyService, IdempotentAttempt } from './idempotency-service.ts';
 
@@ -24,8 +24,8 @@ export function addIdempotency(app: FastifyInstance, service: IdempotencyService
   app.addHook('preHandler', async (request, reply) => {
     const key = request.headers['idempotency-key'];
     if (request.routeOptions.config.idempotent !== true || key === undefined) return;
-    const { caller } = request;
-    const operation = `${request.method} ${request.routeOptions.url}${nameOf(caller)}`;
+    const { caller, operator } = request;
+    const operation = `${request.method} ${request.routeOptions.url}${nameOf(caller, operator)}`;
     const begun = await service.begin(
       operation,
       checkedKey(key),
@@ -64,7 +64,8 @@ export function addIdempotency(app: FastifyInstance, service: IdempotencyService
 }
 
 /** Keys of one caller are of no concern to another. */
-function nameOf(caller: Caller | null): string {
+function nameOf(caller: Caller | null, operator: OperatorCaller | null): string {
+  if (operator !== null) return ` operator ${operator.operatorId.toHexString()}`;
   if (caller === null) return '';
   const who = caller.kind === 'member' ? caller.adminId : caller.apiKeyId;
   return ` ${caller.organizationId.toHexString()} ${who.toHexString()}`;

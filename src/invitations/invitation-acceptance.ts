@@ -8,6 +8,7 @@ import { DatabaseUnavailableError } from '../database/database-errors.ts';
 import type { IdSource } from '../ids.ts';
 import type { Logger } from '../logging/logger.ts';
 import type { MembershipDocument, MembershipStore } from '../members/membership-store.ts';
+import { isGone } from '../registry/organization-document.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import type { MemberQuota } from '../usage/member-quota.ts';
 import { InvitationNotFoundError } from './invitation-errors.ts';
@@ -112,7 +113,7 @@ export class InvitationAcceptance {
     // What follows looks at what others may have written before they saw the membership.
     const membership = await memberships.findAny(organization_id, admin_id);
     const state = await registry.stateOf(organization_id);
-    if (state === null || state === 'deleting') throw new InvitationNotFoundError();
+    if (isGone(state)) throw new InvitationNotFoundError();
     const pending = membership?.pending;
     if (pending?.kind === 'remove') return 'busy';
     // Another acceptance of the same person, whose mark would not survive this one's commit.

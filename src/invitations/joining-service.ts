@@ -15,8 +15,8 @@ import { tokenHash } from '../one-time-tokens/one-time-tokens.ts';
 import { type OrganizationDocument, SERVING_STATES } from '../registry/organization-document.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { retryWhileBusy } from '../retry-while-busy.ts';
+import type { SessionClient } from '../sessions/account-session-store.ts';
 import { InvalidTokenError, OrganizationSuspendedError } from '../sessions/session-errors.ts';
-import type { SessionClient } from '../sessions/session-store.ts';
 import type { InvitationAcceptance, Joining } from './invitation-acceptance.ts';
 import {
   InvitationBusyError,

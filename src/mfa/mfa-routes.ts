@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
 import { memberOf } from '../http/authentication.ts';
 import { clientOf } from '../http/client.ts';
 import { problemResponses } from '../http/problem-details.ts';
@@ -11,11 +12,17 @@ import {
   RenewedProofBody,
   ShownRecoveryCodes,
 } from './mfa-schemas.ts';
+import type { FactorOwner } from './mfa-service.ts';
 
 const REFUSALS = [400, 401, 403, 409, 413, 415, 422] as const;
 
 const REAUTHENTICATION =
   'A wrong password is 422 `validation_failed`, a wrong or used code 422 `invalid_code`: 401 would be about the access token.';
+
+function ownerOf(request: FastifyRequest): FactorOwner {
+  const { adminId: accountId, sessionId } = memberOf(request);
+  return { accountId, sessionId };
+}
 
 /** The second factor of the person who is signed in. */
 export const mfaRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (
@@ -44,7 +51,7 @@ export const mfaRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = asyn
     },
     async (request) => {
       const { current_password: password } = request.body;
-      const begun = await mfa.begin(memberOf(request), password, clientOf(request));
+      const begun = await mfa.begin(ownerOf(request), password, clientOf(request));
       return { ...begun, expires_at: begun.expires_at.toISOString() };
     },
   );
@@ -67,7 +74,7 @@ export const mfaRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = asyn
     },
     async (request) => {
       const { code, end_other_sessions: endOthers = true } = request.body;
-      return { recovery_codes: await mfa.confirm(memberOf(request), code, { endOthers }) };
+      return { recovery_codes: await mfa.confirm(ownerOf(request), code, { endOthers }) };
     },
   );
 
@@ -91,7 +98,7 @@ export const mfaRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = asyn
     },
     async (request, reply) => {
       const { end_other_sessions: endOthers = true, ...proof } = request.body;
-      await mfa.disable(memberOf(request), proof, clientOf(request), { endOthers });
+      await mfa.disable(ownerOf(request), proof, clientOf(request), { endOthers });
       return reply.code(204).send(null);
     },
   );
@@ -113,7 +120,7 @@ export const mfaRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = asyn
     },
     async (request) => ({
       recovery_codes: await mfa.replaceRecoveryCodes(
-        memberOf(request),
+        ownerOf(request),
         request.body,
         clientOf(request),
       ),

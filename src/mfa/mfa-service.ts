@@ -1,13 +1,12 @@
 import type { ObjectId } from 'mongodb';
-import type { MemberCaller } from '../access/caller.ts';
-import type { AdminDocument } from '../admins/admin-document.ts';
-import type { AdminStore } from '../admins/admin-store.ts';
+import type { AccountStore } from '../admins/account-store.ts';
+import type { AccountDocument } from '../admins/admin-document.ts';
 import type { Reauthentication, RenewedProof } from '../admins/reauthentication.ts';
 import type { Clock } from '../clock.ts';
 import { InvalidFieldError } from '../errors.ts';
 import type { IdSource } from '../ids.ts';
+import type { AccountSessionStore, SessionClient } from '../sessions/account-session-store.ts';
 import { InvalidTokenError } from '../sessions/session-errors.ts';
-import type { SessionClient, SessionStore } from '../sessions/session-store.ts';
 import { type AuthenticatorEntry, authenticatorEntry, stepOfCode } from './authenticator.ts';
 import { parseMfaCode, parseTotpCode } from './mfa-code.ts';
 import {
@@ -38,15 +37,21 @@ export interface BegunEnrolment extends AuthenticatorEntry {
   expires_at: Date;
 }
 
+/** Whose factor it is, and the session in which they are signed in. */
+export interface FactorOwner {
+  accountId: ObjectId;
+  sessionId: ObjectId;
+}
+
 /** Whether a change ends the person's sessions on other devices (OWASP ASVS 5.0, 7.4.3). */
 export interface SessionChoice {
   endOthers: boolean;
 }
 
 interface MfaServiceDeps {
-  admins: AdminStore;
-  sessions: SessionStore;
-  reauthentication: Reauthentication;
+  accounts: AccountStore;
+  sessions: AccountSessionStore;
+  reauthentication: Reauthentication<AccountDocument>;
   factors: SecondFactorStore;
   secrets: TotpSecrets;
   recoveryCodes: RecoveryCodes;
@@ -70,22 +75,22 @@ export class MfaService {
    * @throws MfaAlreadyEnabledError, and as {@link Reauthentication.prove}
    */
   async begin(
-    caller: MemberCaller,
+    owner: FactorOwner,
     password: string,
     client: SessionClient,
   ): Promise<BegunEnrolment> {
     const { secrets, factors, clock, ids, issuer } = this.#deps;
-    await this.#assertNoFactor(caller);
-    const admin = await this.#provenWithoutFactor(caller, password, client);
+    await this.#assertNoFactor(owner);
+    const account = await this.#provenWithoutFactor(owner, password, client);
     const secret = secrets.generate();
     const pending: PendingTotpDocument = {
       id: ids.objectId(),
-      secret: secrets.seal(secret, admin._id),
+      secret: secrets.seal(secret, account._id),
       attempts: 0,
       expires_at: new Date(clock.now().getTime() + ENROLMENT_MS),
     };
-    if (!(await factors.setPending(admin._id, pending))) throw new MfaAlreadyEnabledError();
-    const entry = authenticatorEntry(secret, { issuer, label: admin.email });
+    if (!(await factors.setPending(account._id, pending))) throw new MfaAlreadyEnabledError();
+    const entry = authenticatorEntry(secret, { issuer, label: account.email });
     return { ...entry, expires_at: pending.expires_at };
   }
 
@@ -95,32 +100,28 @@ export class MfaService {
    * @returns the recovery codes, which nobody can look up later
    * @throws MfaNotBegunError, MfaAlreadyEnabledError, InvalidCodeFieldError, InvalidFieldError, InvalidTokenError
    */
-  async confirm(
-    caller: MemberCaller,
-    text: string,
-    { endOthers }: SessionChoice,
-  ): Promise<string[]> {
+  async confirm(owner: FactorOwner, text: string, { endOthers }: SessionChoice): Promise<string[]> {
     const { factors, secrets, clock } = this.#deps;
     const code = parseTotpCode(text);
     if (code === undefined)
       throw new InvalidFieldError('/code', 'must be the six digits of the app');
     const now = clock.now();
-    const pending = await factors.takeAttempt(caller.adminId, { now, most: ENROLMENT_ATTEMPTS });
-    if (pending === null) await this.#assertNoFactor(caller);
-    const opened = pending && secrets.open(pending.secret, caller.adminId);
+    const pending = await factors.takeAttempt(owner.accountId, { now, most: ENROLMENT_ATTEMPTS });
+    if (pending === null) await this.#assertNoFactor(owner);
+    const opened = pending && secrets.open(pending.secret, owner.accountId);
     if (!pending || !opened) throw new MfaNotBegunError();
     const step = stepOfCode(opened.secret, code, now);
     if (step === undefined) throw new InvalidCodeFieldError();
     const codes = this.#deps.recoveryCodes.generate();
-    const factor = this.#factorOf(caller.adminId, pending, { step, codes, now });
+    const factor = this.#factorOf(owner.accountId, pending, { step, codes, now });
     const changeId = this.#deps.ids.objectId();
-    if (endOthers) await this.#deps.sessions.admitTo(changeId, caller.sessionId);
-    if (!(await factors.enable(caller.adminId, factor, changeId, endOthers))) {
-      await this.#assertNoFactor(caller);
+    if (endOthers) await this.#deps.sessions.admitTo(changeId, owner.sessionId);
+    if (!(await factors.enable(owner.accountId, factor, changeId, endOthers))) {
+      await this.#assertNoFactor(owner);
       // Another beginning was faster: the code is of a secret that has been replaced.
       throw new InvalidCodeFieldError();
     }
-    if (endOthers) await this.#deps.sessions.endBefore(caller.adminId, changeId);
+    if (endOthers) await this.#deps.sessions.endBefore(owner.accountId, changeId);
     return codes;
   }
 
@@ -130,12 +131,12 @@ export class MfaService {
    * @throws MfaNotEnabledError, InvalidFieldError, and as {@link Reauthentication.prove}
    */
   async replaceRecoveryCodes(
-    caller: MemberCaller,
+    owner: FactorOwner,
     proof: RenewedProof,
     client: SessionClient,
   ): Promise<string[]> {
     const { factors, recoveryCodes, clock } = this.#deps;
-    const key = await this.#provenFactor(caller, proof, client);
+    const key = await this.#provenFactor(owner, proof, client);
     const codes = recoveryCodes.generate();
     const hashes = codes.map((code) => recoveryCodes.hash(code, key.adminId));
     if (!(await factors.replaceRecoveryCodes(key, hashes, clock.now())))
@@ -149,27 +150,27 @@ export class MfaService {
    * @throws MfaNotEnabledError, InvalidFieldError, and as {@link Reauthentication.prove}
    */
   async disable(
-    caller: MemberCaller,
+    owner: FactorOwner,
     proof: RenewedProof,
     client: SessionClient,
     { endOthers }: SessionChoice,
   ): Promise<void> {
-    const key = await this.#provenFactor(caller, proof, client);
+    const key = await this.#provenFactor(owner, proof, client);
     const { factors, sessions, clock, ids } = this.#deps;
     const changeId = ids.objectId();
-    if (endOthers) await sessions.admitTo(changeId, caller.sessionId);
+    if (endOthers) await sessions.admitTo(changeId, owner.sessionId);
     await factors.disable(key, clock.now(), changeId, endOthers);
-    if (endOthers) await sessions.endBefore(caller.adminId, changeId);
+    if (endOthers) await sessions.endBefore(owner.accountId, changeId);
   }
 
-  async #assertNoFactor(caller: MemberCaller): Promise<void> {
-    if ((await this.#adminOf(caller)).totp !== undefined) throw new MfaAlreadyEnabledError();
+  async #assertNoFactor(owner: FactorOwner): Promise<void> {
+    if ((await this.#accountOf(owner)).totp !== undefined) throw new MfaAlreadyEnabledError();
   }
 
-  async #provenWithoutFactor(caller: MemberCaller, password: string, client: SessionClient) {
+  async #provenWithoutFactor(owner: FactorOwner, password: string, client: SessionClient) {
     const { reauthentication } = this.#deps;
     try {
-      return await reauthentication.prove(caller.adminId, { current_password: password }, client);
+      return await reauthentication.prove(owner.accountId, { current_password: password }, client);
     } catch (error) {
       // One was confirmed since we looked.
       if (error instanceof MfaRequiredFieldError) throw new MfaAlreadyEnabledError();
@@ -177,20 +178,20 @@ export class MfaService {
     }
   }
 
-  async #provenFactor(caller: MemberCaller, proof: RenewedProof, client: SessionClient) {
+  async #provenFactor(owner: FactorOwner, proof: RenewedProof, client: SessionClient) {
     if (proof.code === undefined || parseMfaCode(proof.code) === undefined)
       throw new InvalidFieldError('/code', 'must be a code of the app, or a recovery code');
     // Before the password: what an account has is no secret to its owner, and a code would mean nothing.
-    if ((await this.#adminOf(caller)).totp === undefined) throw new MfaNotEnabledError();
-    const { _id, totp } = await this.#deps.reauthentication.prove(caller.adminId, proof, client);
+    if ((await this.#accountOf(owner)).totp === undefined) throw new MfaNotEnabledError();
+    const { _id, totp } = await this.#deps.reauthentication.prove(owner.accountId, proof, client);
     if (totp === undefined) throw new MfaNotEnabledError();
     return { adminId: _id, factorId: totp.id };
   }
 
-  async #adminOf({ adminId }: MemberCaller): Promise<AdminDocument> {
-    const admin = await this.#deps.admins.findById(adminId);
-    if (admin === null) throw new InvalidTokenError();
-    return admin;
+  async #accountOf({ accountId }: FactorOwner): Promise<AccountDocument> {
+    const account = await this.#deps.accounts.findById(accountId);
+    if (account === null) throw new InvalidTokenError();
+    return account;
   }
 
   #factorOf(
@@ -207,6 +208,6 @@ export class MfaService {
 }
 
 /** What an account has for a second factor, without anything secret in it. */
-export function mfaStatusOf({ totp }: Pick<AdminDocument, 'totp'>): MfaStatus {
+export function mfaStatusOf({ totp }: Pick<AccountDocument, 'totp'>): MfaStatus {
   return { totp: totp !== undefined, recovery_codes_left: totp?.recovery_codes.length ?? 0 };
 }

@@ -1,4 +1,4 @@
-import type { AdminDocument } from '../admins/admin-document.ts';
+import type { AccountDocument } from '../admins/admin-document.ts';
 import type { Clock } from '../clock.ts';
 import type { IdSource } from '../ids.ts';
 import type { Logger } from '../logging/logger.ts';
@@ -9,6 +9,8 @@ import type { RecoveryCodes } from './recovery-codes.ts';
 import type { SecondFactorStore } from './second-factor-store.ts';
 import type { TotpDocument } from './totp-document.ts';
 import type { TotpSecrets } from './totp-secrets.ts';
+
+type FactorHolder = Pick<AccountDocument, '_id' | 'totp'>;
 
 interface SecondFactorCheckDeps {
   factors: SecondFactorStore;
@@ -33,23 +35,23 @@ export class SecondFactorCheck {
   /**
    * Uses a code up. For an account without a second factor the code means nothing, and nothing is done.
    *
-   * @param admin - as just read, with the password proven
+   * @param account - as just read, with the password proven
    * @param code - as given; none and a blank one are the same, as a form sends a field that was left empty
    * @throws MfaRequiredError, InvalidCodeError
    */
-  async prove(admin: AdminDocument, code: string | undefined): Promise<void> {
-    if (admin.totp === undefined) return;
+  async prove(account: FactorHolder, code: string | undefined): Promise<void> {
+    if (account.totp === undefined) return;
     if (code === undefined || code.trim() === '') throw new MfaRequiredError();
     const parsed = parseMfaCode(code);
     const used =
       parsed !== undefined &&
       (await (parsed.kind === 'totp'
-        ? this.#useTotp(admin, admin.totp, parsed.code)
-        : this.#useRecovery(admin, admin.totp, parsed.code)));
+        ? this.#useTotp(account, account.totp, parsed.code)
+        : this.#useRecovery(account, account.totp, parsed.code)));
     if (!used) throw new InvalidCodeError();
   }
 
-  async #useTotp({ _id: adminId }: AdminDocument, totp: TotpDocument, code: string) {
+  async #useTotp({ _id: adminId }: FactorHolder, totp: TotpDocument, code: string) {
     const { secrets, factors, clock, ids, logger } = this.#deps;
     const opened = secrets.open(totp.secret, adminId);
     if (opened === undefined) {
@@ -65,7 +67,7 @@ export class SecondFactorCheck {
     return factors.useStep({ adminId, factorId: totp.id }, step, { id: ids.objectId(), secret });
   }
 
-  #useRecovery({ _id: adminId }: AdminDocument, totp: TotpDocument, code: string) {
+  #useRecovery({ _id: adminId }: FactorHolder, totp: TotpDocument, code: string) {
     const { recoveryCodes, factors, ids } = this.#deps;
     const hashes = recoveryCodes.possibleHashes(code, adminId);
     return factors.useRecoveryCode({ adminId, factorId: totp.id }, hashes, ids.objectId());

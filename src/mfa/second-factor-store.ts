@@ -1,7 +1,6 @@
-import type { Binary, Collection, Db, Filter, ObjectId } from 'mongodb';
-import type { AdminDocument } from '../admins/admin-document.ts';
-import { ADMINS, pushChange } from '../admins/admin-store.ts';
-import { masterCollection } from '../database/collections.ts';
+import type { Binary, Collection, Filter, ObjectId } from 'mongodb';
+import { pushChange } from '../admins/account-store.ts';
+import type { AccountDocument } from '../admins/admin-document.ts';
 import { retryTransient } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
 import type { PendingTotpDocument, TotpDocument } from './totp-document.ts';
@@ -20,16 +19,17 @@ export interface FactorKey {
  * on, or given to, an account that is gone.
  */
 export class SecondFactorStore {
-  readonly #admins: Collection<AdminDocument>;
+  readonly #accounts: Collection<AccountDocument>;
 
-  constructor(master: Db) {
-    this.#admins = masterCollection<AdminDocument>(master, ADMINS);
+  /** @param accounts - of one kind */
+  constructor(accounts: Collection<AccountDocument>) {
+    this.#accounts = accounts;
   }
 
   /** Begins an enrolment in place of any before. @returns false when a factor is in force, or the account is gone */
   async setPending(adminId: ObjectId, pending: PendingTotpDocument): Promise<boolean> {
     const set = await retryTransient(() =>
-      this.#admins.updateOne(
+      this.#accounts.updateOne(
         { _id: adminId, totp: { $exists: false } },
         { $set: { totp_pending: pending } },
         withinDeadline(),
@@ -48,7 +48,7 @@ export class SecondFactorStore {
     { now, most }: { now: Date; most: number },
   ): Promise<PendingTotpDocument | null> {
     const admin = await retryTransient(() =>
-      this.#admins.findOneAndUpdate(
+      this.#accounts.findOneAndUpdate(
         {
           _id: adminId,
           'totp_pending.expires_at': { $gt: now },
@@ -76,7 +76,7 @@ export class SecondFactorStore {
   ): Promise<boolean> {
     const totp: TotpDocument = { ...factor, uses: [useId] };
     return this.#once({ adminId, factorId: totp.id }, useId, () =>
-      this.#admins.updateOne(
+      this.#accounts.updateOne(
         { _id: adminId, 'totp_pending.id': totp.id, totp: { $exists: false } },
         {
           $set: { totp, updated_at: totp.enabled_at, ...(endsEra && { session_era: useId }) },
@@ -100,7 +100,7 @@ export class SecondFactorStore {
   ): Promise<boolean> {
     const fields = { 'totp.last_step': step, ...(use.secret && { 'totp.secret': use.secret }) };
     return this.#once(key, use.id, () =>
-      this.#admins.updateOne(
+      this.#accounts.updateOne(
         { ...inForce(key), 'totp.last_step': { $lt: step } },
         { $set: fields, $push: pushUse(use.id) },
         withinDeadline(),
@@ -115,7 +115,7 @@ export class SecondFactorStore {
    */
   useRecoveryCode(key: FactorKey, hashes: readonly string[], useId: ObjectId): Promise<boolean> {
     return this.#once(key, useId, () =>
-      this.#admins.updateOne(
+      this.#accounts.updateOne(
         { ...inForce(key), 'totp.recovery_codes': { $in: hashes } },
         { $pullAll: { 'totp.recovery_codes': hashes }, $push: pushUse(useId) },
         withinDeadline(),
@@ -130,7 +130,7 @@ export class SecondFactorStore {
     now: Date,
   ): Promise<boolean> {
     const replaced = await retryTransient(() =>
-      this.#admins.updateOne(
+      this.#accounts.updateOne(
         inForce(key),
         { $set: { 'totp.recovery_codes': [...hashes], updated_at: now } },
         withinDeadline(),
@@ -146,7 +146,7 @@ export class SecondFactorStore {
    */
   async disable(key: FactorKey, now: Date, changeId: ObjectId, endsEra: boolean): Promise<void> {
     await retryTransient(() =>
-      this.#admins.updateOne(
+      this.#accounts.updateOne(
         inForce(key),
         {
           $unset: { totp: '' },
@@ -167,12 +167,12 @@ export class SecondFactorStore {
     return retryTransient(async () => {
       if ((await update()).matchedCount === 1) return true;
       const own = { ...inForce(key), 'totp.uses': useId };
-      return (await this.#admins.countDocuments(own, withinDeadline())) === 1;
+      return (await this.#accounts.countDocuments(own, withinDeadline())) === 1;
     });
   }
 }
 
-function inForce({ adminId, factorId }: FactorKey): Filter<AdminDocument> {
+function inForce({ adminId, factorId }: FactorKey): Filter<AccountDocument> {
   return { _id: adminId, 'totp.id': factorId };
 }
 

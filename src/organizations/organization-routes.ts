@@ -1,9 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { AppError } from '../errors.ts';
-import { acceptCaller, callerOf, memberOf } from '../http/authentication.ts';
+import { acceptCaller, callerOf, demandOperator, memberOf } from '../http/authentication.ts';
 import { clientOf } from '../http/client.ts';
 import { problemResponses } from '../http/problem-details.ts';
 import { idempotencyHeaders } from '../idempotency/idempotency-schemas.ts';
+import { SignupClosedError } from '../operators/operator-errors.ts';
 import { ROUTE_POLICIES } from '../rate-limits/route-limits.ts';
 import type { Services } from '../services.ts';
 import {
@@ -22,12 +23,18 @@ export const publicOrganizationRoutes: FastifyPluginAsyncTypebox<{ services: Ser
   app,
   { services },
 ) => {
-  const { organizations, access } = services;
+  const { organizations, access, signup } = services;
+  const operatorOnly = demandOperator(access, () => new SignupClosedError());
 
   app.post(
     '/org/create',
     {
       config: { idempotent: true, rateLimit: ['signup'] },
+      ...(signup === 'operators' && {
+        // Also when the body is there: see `requireCaller`.
+        onRequest: operatorOnly,
+        preValidation: operatorOnly,
+      }),
       schema: {
         operationId: 'createOrganization',
         tags: ['Organizations'],
@@ -35,12 +42,14 @@ export const publicOrganizationRoutes: FastifyPluginAsyncTypebox<{ services: Ser
         description:
           'Signs up: creates the organization, its collection and its owner, all of it or nothing. If `email` has an ' +
           'account and `password` is right, that person becomes the owner of one more organization; with a second factor, ' +
-          '`code` has to be right as well (401 `mfa_required`, `invalid_code`).',
+          '`code` has to be right as well (401 `mfa_required`, `invalid_code`). With `SIGNUP=operators` it takes the token ' +
+          'of an operator; others get 403 `signup_closed`.',
+        ...(signup === 'operators' && { security: [{ bearer: [] }] }),
         headers: idempotencyHeaders,
         body: SignUpBody,
         response: {
           201: CreatedOrganization,
-          ...problemResponses(400, 401, 409, 413, 415, 422, 429),
+          ...problemResponses(400, 401, 403, 409, 413, 415, 422, 429),
         },
       },
     },
@@ -141,7 +150,9 @@ export const organizationRoutes: FastifyPluginAsyncTypebox<{ services: Services 
         summary: 'Delete your organization',
         description:
           'Deletes the organization, its collection with every document, and the accounts of those who belong to no ' +
-          'other organization. Its name is free again. `organization_name`, in the query or the body, is a safeguard.',
+          'other organization. Its name is free again. `organization_name`, in the query or the body, is a safeguard. With ' +
+          '`DELETE_GRACE` all of that takes place at `purge_at`; until then nothing of it answers, and an operator can ' +
+          'restore it.',
         querystring: DeleteParameters,
         body: DeleteParameters,
         response: {

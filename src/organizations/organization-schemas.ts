@@ -145,7 +145,13 @@ export const DeletedOrganization = Type.Object(
     id: ObjectIdString,
     organization_name: OrganizationNameString,
     status: Type.Literal('deleted'),
-    purge_at: Type.Null({ description: 'Deletion is immediate: everything is gone already.' }),
+    purge_at: Type.Unsafe<string | null>({
+      ...Timestamp,
+      type: ['string', 'null'],
+      description:
+        'Until then an operator can restore it, with all that it had; null: everything is gone already.',
+      examples: [null, '2026-12-01T09:30:00.000Z'],
+    }),
   },
   { description: 'What was deleted.' },
 );

@@ -13,14 +13,18 @@ import { type OrganizationDocument, SERVING_STATES } from '../registry/organizat
 import { OrganizationBusyError, OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { retryWhileBusy } from '../retry-while-busy.ts';
-import type { SessionClient } from '../sessions/session-store.ts';
+import type { SessionClient } from '../sessions/account-session-store.ts';
+import { OrganizationSuspendedError } from '../sessions/session-errors.ts';
 import type { CollectionBudget } from '../tenants/capacity.ts';
 import {
   type NewOrganization,
   type OrganizationCreation,
   OwnerGoneError,
 } from '../tenants/lifecycle/organization-creation.ts';
-import type { OrganizationDeletion } from '../tenants/lifecycle/organization-deletion.ts';
+import type {
+  DeletedOrganization,
+  OrganizationGrace,
+} from '../tenants/lifecycle/organization-grace.ts';
 import { type OrganizationName, parseOrganizationName } from '../tenants/organization-name.ts';
 import { OtherOrganizationError } from './organization-errors.ts';
 
@@ -51,7 +55,7 @@ interface OrganizationServiceDeps {
   passwords: PasswordHasher;
   credentials: CredentialCheck;
   creation: OrganizationCreation;
-  deletion: OrganizationDeletion;
+  grace: OrganizationGrace;
   budget: CollectionBudget;
   clock: Clock;
   ids: IdSource;
@@ -129,7 +133,7 @@ export class OrganizationService {
 
   /**
    * Deletes the caller's organization: its collection, its members' sessions and memberships, and the accounts of those
-   * who belong nowhere else.
+   * who belong nowhere else; at once, or at the end of a grace period in which nothing of it answers.
    *
    * @param safeguards - names the caller gave, each of which has to be the organization's
    * @throws OtherOrganizationError, OrganizationBusyError, OrganizationNotFoundError
@@ -137,21 +141,22 @@ export class OrganizationService {
   async delete(
     caller: Caller,
     safeguards: readonly (string | undefined)[] = [],
-  ): Promise<OrganizationDocument> {
+  ): Promise<DeletedOrganization> {
     return retryWhileBusy(
       async () => {
         const organization = await this.findServing(caller.organizationId);
         for (const name of safeguards) if (name !== undefined) assertIsName(organization, name);
-        const deleted = await this.#deps.deletion.run(organization);
-        return deleted ? organization : null;
+        return this.#deps.grace.delete(organization);
       },
       () => new OrganizationBusyError(),
     );
   }
 
-  /** @throws OrganizationNotFoundError */
+  /** @throws OrganizationNotFoundError, OrganizationSuspendedError */
   async findServing(id: ObjectId): Promise<OrganizationDocument> {
     const organization = await this.#deps.registry.findById(id);
+    // Since the caller's token was looked at.
+    if (organization?.state === 'suspended') throw new OrganizationSuspendedError();
     if (organization === null || !SERVING_STATES.includes(organization.state))
       throw new OrganizationNotFoundError();
     return organization;

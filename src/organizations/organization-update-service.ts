@@ -24,8 +24,9 @@ import type {
 import { OrganizationBusyError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { retryWhileBusy } from '../retry-while-busy.ts';
+import type { SessionClient } from '../sessions/account-session-store.ts';
 import { InvalidTokenError } from '../sessions/session-errors.ts';
-import type { SessionClient, SessionStore } from '../sessions/session-store.ts';
+import type { SessionStore } from '../sessions/session-store.ts';
 import { identityOf } from '../tenants/lifecycle/organization-identity.ts';
 import type { OrganizationUpdate } from '../tenants/lifecycle/organization-update.ts';
 import { type OrganizationName, parseOrganizationName } from '../tenants/organization-name.ts';

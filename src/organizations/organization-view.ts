@@ -1,6 +1,7 @@
 import type { Static } from 'typebox';
 import type { Caller } from '../access/caller.ts';
 import type { OrganizationDocument } from '../registry/organization-document.ts';
+import type { DeletedOrganization as Deleted } from '../tenants/lifecycle/organization-grace.ts';
 import type {
   CreatedOrganization,
   DeletedOrganization,
@@ -48,14 +49,15 @@ export function memberView(
 }
 
 /** What `DELETE /org/delete` answers. */
-export function deletedView(
-  organization: OrganizationDocument,
-): Static<typeof DeletedOrganization> {
+export function deletedView({
+  organization,
+  purgeAt,
+}: Deleted): Static<typeof DeletedOrganization> {
   return {
     id: organization._id.toHexString(),
     organization_name: organization.organization_name,
     status: 'deleted',
-    purge_at: null,
+    purge_at: purgeAt?.toISOString() ?? null,
   };
 }
 

@@ -1,6 +1,6 @@
 import type { ObjectId } from 'mongodb';
-import type { AdminDocument } from '../admins/admin-document.ts';
-import type { AdminStore } from '../admins/admin-store.ts';
+import type { AccountStore } from '../admins/account-store.ts';
+import type { AccountDocument } from '../admins/admin-document.ts';
 import type { Clock } from '../clock.ts';
 import type { IdSource } from '../ids.ts';
 import { GUESS_POLICIES, PAIR_RULE } from './guess-policies.ts';
@@ -23,7 +23,9 @@ export interface Attempt {
 interface GuessLimitsDeps {
   store: RateLimitStore;
   keys: LimitKeys;
-  admins: AdminStore;
+  accounts: AccountStore;
+  /** Tells accounts of one kind from those of another with the same address; empty for admins. */
+  kind?: string;
   knownNetworks: KnownNetworks;
   turns: Turns;
   clock: Clock;
@@ -69,26 +71,26 @@ export class GuessLimits {
    *   not count
    * @throws TooManyAttemptsError, and what `compare` and `turns` throw
    */
-  async guard(
+  async guard<T extends AccountDocument>(
     { email, address }: Attempt,
-    compare: () => Promise<AdminDocument>,
+    compare: () => Promise<T>,
     isWrong: (error: unknown) => boolean,
-  ): Promise<AdminDocument> {
+  ): Promise<T> {
     if (!this.#deps.enabled) return compare();
     const network = networkOf(address);
     const counters = this.#countersOf(email, network);
     return this.#deps.turns.run(counters.pair.key, async () => {
       const attempt = await this.#admit(counters, email, network);
-      let admin: AdminDocument;
+      let account: T;
       try {
-        admin = await compare();
+        account = await compare();
       } catch (error) {
         if (isWrong(error)) await this.#countFailure(counters, attempt);
         else await this.#giveBack(counters, attempt);
         throw error;
       }
-      await this.#succeed(counters, admin, network);
-      return admin;
+      await this.#succeed(counters, account, network);
+      return account;
     });
   }
 
@@ -96,20 +98,27 @@ export class GuessLimits {
    * Forgets the failures on an account, and lets the person in from where they are although an attack goes on: for
    * somebody who has just proved who they are by other means, such as a link in a mail.
    */
-  async forgive(admin: AdminDocument, address: string): Promise<void> {
+  async forgive(account: AccountDocument, address: string): Promise<void> {
     const { store, keys, knownNetworks } = this.#deps;
-    await store.forgetAccount(keys.of('account', admin.email));
-    await knownNetworks.remember(admin, networkOf(address));
+    await store.forgetAccount(keys.of('account', this.#subject(account.email)));
+    await knownNetworks.remember(account, networkOf(address));
   }
 
   #countersOf(email: string, network: string): Counters {
     const { keys } = this.#deps;
-    const account = keys.of('account', email);
+    const subject = this.#subject(email);
+    const account = keys.of('account', subject);
     return {
-      pair: { key: keys.of('pair', email, network), account },
+      pair: { key: keys.of('pair', subject, network), account },
       address: { key: keys.of('address', network) },
-      account: { key: keys.of('guesses', email), account },
+      account: { key: keys.of('guesses', subject), account },
     };
+  }
+
+  /** No address has a space in it, so none of one kind is taken for one of another. */
+  #subject(email: string): string {
+    const { kind = '' } = this.#deps;
+    return kind === '' ? email : `${kind} ${email}`;
   }
 
   /** @returns what names the attempt; @throws TooManyAttemptsError */
@@ -131,7 +140,7 @@ export class GuessLimits {
   }
 
   async #assertWithinWindows(counters: Counters, email: string, network: string): Promise<void> {
-    const { store, clock, knownNetworks, admins } = this.#deps;
+    const { store, clock, knownNetworks, accounts } = this.#deps;
     const now = clock.now();
     const counts = await store.read([counters.address.key, counters.account.key], now);
     const address = counts.get(counters.address.key);
@@ -140,8 +149,8 @@ export class GuessLimits {
       throw new TooManyAttemptsError(secondsUntil(address.expires_at, now));
     const account = counts.get(counters.account.key);
     if (account === undefined || account.count < GUESS_POLICIES.account.quota) return;
-    const admin = await admins.findByEmail(email);
-    if (admin !== null && knownNetworks.includes(admin, network)) return;
+    const found = await accounts.findByEmail(email);
+    if (found !== null && knownNetworks.includes(found, network)) return;
     this.#reportWindow(GUESS_POLICIES.account, account);
     throw new TooManyAttemptsError(secondsUntil(account.expires_at, now));
   }
@@ -161,9 +170,9 @@ export class GuessLimits {
   }
 
   /** The counts of the address and of the account stay: else whoever has an account could reset them with it. */
-  async #succeed({ pair }: Counters, admin: AdminDocument, network: string): Promise<void> {
+  async #succeed({ pair }: Counters, account: AccountDocument, network: string): Promise<void> {
     const { store, knownNetworks } = this.#deps;
-    await Promise.all([store.forget(pair.key), knownNetworks.remember(admin, network)]);
+    await Promise.all([store.forget(pair.key), knownNetworks.remember(account, network)]);
     reportLimit({ policy: GUESS_POLICIES.pair, remaining: GUESS_POLICIES.pair.quota });
   }
 

@@ -1,5 +1,5 @@
-import type { AdminDocument } from '../admins/admin-document.ts';
-import type { AdminStore } from '../admins/admin-store.ts';
+import type { AccountStore } from '../admins/account-store.ts';
+import type { AccountDocument } from '../admins/admin-document.ts';
 import type { Clock } from '../clock.ts';
 import type { LimitKeys } from './limit-keys.ts';
 
@@ -14,28 +14,28 @@ const NOTED_EVERY_MS = DAY_MS;
  * it goes, and as keyed hashes, so that nobody who reads the database learns where a person was.
  */
 export class KnownNetworks {
-  readonly #deps: { admins: AdminStore; keys: LimitKeys; clock: Clock };
+  readonly #deps: { accounts: AccountStore; keys: LimitKeys; clock: Clock };
 
-  constructor(deps: { admins: AdminStore; keys: LimitKeys; clock: Clock }) {
+  constructor(deps: { accounts: AccountStore; keys: LimitKeys; clock: Clock }) {
     this.#deps = deps;
   }
 
-  includes(admin: Pick<AdminDocument, '_id' | 'known_networks'>, network: string): boolean {
-    return this.#isNoted(admin, this.#deps.keys.everOf(...partsOf(admin, network)), KNOWN_MS);
+  includes(account: Pick<AccountDocument, '_id' | 'known_networks'>, network: string): boolean {
+    return this.#isNoted(account, this.#deps.keys.everOf(...partsOf(account, network)), KNOWN_MS);
   }
 
   async remember(
-    admin: Pick<AdminDocument, '_id' | 'known_networks'>,
+    account: Pick<AccountDocument, '_id' | 'known_networks'>,
     network: string,
   ): Promise<void> {
-    const { admins, keys, clock } = this.#deps;
-    const hash = keys.of(...partsOf(admin, network));
-    if (this.#isNoted(admin, [hash], NOTED_EVERY_MS)) return;
-    await admins.rememberNetwork(admin._id, hash, clock.now());
+    const { accounts, keys, clock } = this.#deps;
+    const hash = keys.of(...partsOf(account, network));
+    if (this.#isNoted(account, [hash], NOTED_EVERY_MS)) return;
+    await accounts.rememberNetwork(account._id, hash, clock.now());
   }
 
   #isNoted(
-    { known_networks = [] }: Pick<AdminDocument, 'known_networks'>,
+    { known_networks = [] }: Pick<AccountDocument, 'known_networks'>,
     hashes: readonly string[],
     withinMs: number,
   ): boolean {
@@ -46,6 +46,6 @@ export class KnownNetworks {
   }
 }
 
-function partsOf({ _id }: Pick<AdminDocument, '_id'>, network: string) {
+function partsOf({ _id }: Pick<AccountDocument, '_id'>, network: string) {
   return ['known network', _id.toHexString(), network] as const;
 }

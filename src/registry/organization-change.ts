@@ -4,7 +4,7 @@ import type { OrganizationDocument } from './organization-document.ts';
 /** A change of an organization's own fields. */
 export interface OrganizationChange {
   $set: Partial<OrganizationDocument>;
-  $unset?: { external_id: '' };
+  $unset?: { external_id?: ''; suspension?: '' };
 }
 
 /** Matches an organization that is still as it was seen, with no operation under way. */

@@ -1,13 +1,25 @@
 import type { Document, ObjectId, UUID } from 'mongodb';
 
 /**
- * Where an organization is in its life. Only `active` and `renaming` answer requests; the other middle states exist
- * while an operation is under way, or until recovery has ended what a crash left.
+ * Where an organization is in its life. Only `active` and `renaming` answer requests; with `suspended` and `deleted` an
+ * organization rests, the other states exist while an operation is under way, or until recovery has ended what a crash left.
  */
-export type OrganizationState = 'provisioning' | 'active' | 'renaming' | 'suspended' | 'deleting';
+export type OrganizationState =
+  | 'provisioning'
+  | 'active'
+  | 'renaming'
+  | 'suspended'
+  /** Deleted, and to be purged at the end of a grace period unless it is restored. */
+  | 'deleted'
+  | 'deleting';
 
 /** The states in which an organization serves its members. A rename is online, so it is one of them. */
 export const SERVING_STATES: readonly OrganizationState[] = ['active', 'renaming'];
+
+/** Whether an organization is gone for its members, if not for good. @param state - null when there is none of that id */
+export function isGone(state: OrganizationState | null): boolean {
+  return state === null || state === 'deleting' || state === 'deleted';
+}
 
 /** A tenant collection's full address. The UUID is its identity: it survives a rename and is never used again. */
 export interface CollectionReference {
@@ -82,6 +94,23 @@ export interface QuotaDocument {
   max_members?: number | null;
 }
 
+/** Why nothing of an organization is served. */
+export interface SuspensionDocument {
+  reason: string | null;
+  at: Date;
+  operator_id: ObjectId;
+}
+
+/** How an organization came to be deleted, and until when it can be restored. Times are by the database's clock. */
+export interface DeletionDocument {
+  /** Names this deletion: how a caller whose answer got lost learns that it took place. */
+  id: ObjectId;
+  at: Date;
+  purge_at: Date;
+  /** What it is restored to. */
+  from: 'active' | 'suspended';
+}
+
 type IdentityField = 'organization_name' | 'name_key' | 'slug' | 'skeleton' | 'collection_name';
 
 /** An organization in the master database: the registry's one document about a tenant. */
@@ -106,6 +135,21 @@ export interface OrganizationDocument {
   metadata: Document;
   /** Set by operators. */
   quota?: QuotaDocument;
+  /** While it is suspended. */
+  suspension?: SuspensionDocument;
+  /** While it is deleted, and can be restored. */
+  deletion?: DeletionDocument;
+  /**
+   * What operators find it by: see `search-keys.ts`. Absent while it is made, and on a document of an older
+   * release until it is filled in.
+   */
+  search_keys?: string[];
+  /** How much was in it, and when: see `OrganizationMeasurement`. */
+  measured?: { records: number; bytes: number; at: Date };
+  /** When it is due to be measured: it was used since. */
+  measure_at?: Date;
+  /** When it was last used, to a quarter of an hour: see `OrganizationActivity`. */
+  last_active_at?: Date;
   /** Counts committed changes; a change begins only on the version it was decided on. */
   version: number;
   /** The operation committed last: how a caller whose answer got lost learns that its commit happened. */

@@ -3,6 +3,7 @@ import { type MasterCollection, masterCollection } from '../database/collections
 import { retryTransient } from '../database/database-errors.ts';
 import { withinDeadline } from '../database/deadline.ts';
 import type { OrganizationName } from '../tenants/organization-name.ts';
+import { REQUIRED_LIST_INDEXES } from './list-indexes.ts';
 import { NameConflicts, type WantedNames } from './name-conflicts.ts';
 import { type OrganizationChange, unchanged } from './organization-change.ts';
 import {
@@ -22,6 +23,17 @@ export const ORGANIZATIONS: MasterCollection = {
       key: { 'held.external_ids': 1 },
       unique: true,
       partialFilterExpression: { 'held.external_ids': { $type: 'string' } },
+    },
+    ...REQUIRED_LIST_INDEXES,
+    {
+      name: 'measure_at',
+      key: { measure_at: 1 },
+      partialFilterExpression: { measure_at: { $type: 'date' } },
+    },
+    {
+      name: 'purge_at',
+      key: { 'deletion.purge_at': 1 },
+      partialFilterExpression: { 'deletion.purge_at': { $type: 'date' } },
     },
     // Only documents with work under way are in it, so that looking for stuck work costs nothing.
     {
@@ -140,10 +152,77 @@ export class RegistryStore {
     return retryTransient(() => this.#organizations.estimatedDocumentCount(withinDeadline()));
   }
 
+  /** @returns the organization in any state that has the id in the product */
+  findInAnyStateByExternalId(externalId: string): Promise<OrganizationDocument | null> {
+    // One that is being given it does not have it yet.
+    const filter = { 'held.external_ids': externalId, external_id: externalId };
+    return retryTransient(() => this.#organizations.findOne(filter, withinDeadline()));
+  }
+
+  /**
+   * Deletes an organization that is active or suspended, for as long as a grace period lasts. In one step, by the database's
+   * clock.
+   *
+   * @param id - names this deletion
+   * @returns the new document, or null when it has changed since `seen`
+   */
+  markDeleted(
+    seen: OrganizationDocument,
+    id: ObjectId,
+    graceMs: number,
+  ): Promise<OrganizationDocument | null> {
+    const purge_at = { $add: ['$$NOW', graceMs] };
+    const fields = {
+      state: 'deleted',
+      deletion: { id, at: '$$NOW', purge_at, from: '$state' },
+      version: { $add: ['$version', 1] },
+    };
+    const restful = { state: { $in: ['active', 'suspended'] as OrganizationState[] } };
+    return retryTransient(async () => {
+      const marked = await this.#organizations.findOneAndUpdate(
+        { $and: [unchanged(seen), restful] },
+        [{ $set: fields }],
+        { ...withinDeadline(), returnDocument: 'after' },
+      );
+      // A retry after a lost answer finds its own deletion.
+      const own = { _id: seen._id, state: 'deleted' as const, 'deletion.id': id };
+      return marked ?? this.#organizations.findOne(own, withinDeadline());
+    });
+  }
+
+  /** Takes a deletion back within its grace period. @returns the new document, or null when it has changed since `seen` */
+  async restore(seen: OrganizationDocument): Promise<OrganizationDocument | null> {
+    const isInTime = { $expr: { $gt: ['$deletion.purge_at', '$$NOW'] } };
+    const fields = { state: '$deletion.from', version: { $add: ['$version', 1] } };
+    return retryTransient(() =>
+      this.#organizations.findOneAndUpdate(
+        { $and: [unchanged(seen), { state: 'deleted' }, isInTime] },
+        [{ $set: fields }, { $unset: 'deletion' }],
+        { ...withinDeadline(), returnDocument: 'after' },
+      ),
+    );
+  }
+
+  /** Deleted organizations whose grace period is over, longest over first. */
+  dueToPurge(limit: number): Promise<OrganizationDocument[]> {
+    const due = {
+      state: 'deleted' as const,
+      'deletion.purge_at': { $type: 'date' as const },
+      $expr: { $lte: ['$deletion.purge_at', '$$NOW'] },
+    };
+    return retryTransient(() =>
+      this.#organizations
+        .find(due, withinDeadline())
+        .sort({ 'deletion.purge_at': 1 })
+        .limit(limit)
+        .toArray(),
+    );
+  }
+
   /** @returns how many organizations are in each state, from an index: some milliseconds for thousands */
   async countByState(): Promise<Record<OrganizationState, number>> {
     const counts: Record<OrganizationState, number> = {
-      ...{ provisioning: 0, active: 0, renaming: 0, suspended: 0, deleting: 0 },
+      ...{ provisioning: 0, active: 0, renaming: 0, suspended: 0, deleted: 0, deleting: 0 },
     };
     const states = Object.keys(counts) as OrganizationState[];
     const found = await retryTransient(() =>
@@ -170,7 +249,7 @@ export class RegistryStore {
   async update(
     seen: OrganizationDocument,
     change: OrganizationChange,
-    wanted: WantedNames,
+    wanted?: WantedNames,
   ): Promise<OrganizationDocument | null> {
     return this.#names.refusingTaken(wanted, () =>
       this.#organizations.findOneAndUpdate(

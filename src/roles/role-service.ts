@@ -3,6 +3,7 @@ import type { Caller } from '../access/caller.ts';
 import type { Clock } from '../clock.ts';
 import { AppError } from '../errors.ts';
 import type { IdSource } from '../ids.ts';
+import { isGone } from '../registry/organization-document.ts';
 import { OrganizationNotFoundError } from '../registry/registry-errors.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import {
@@ -182,7 +183,7 @@ export class RoleService {
   async #assertOrganizationStays({ _id, organization_id }: RoleDocument): Promise<void> {
     const { roles, registry } = this.#deps;
     const state = await registry.stateOf(organization_id);
-    if (state !== null && state !== 'deleting') return;
+    if (!isGone(state)) return;
     await roles.remove(_id);
     throw new OrganizationNotFoundError();
   }

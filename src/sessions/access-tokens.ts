@@ -9,10 +9,10 @@ import { type TokenKeys, TokenSignatures } from './token-signatures.ts';
 /** How far the clock of the instance that issued a token may be ahead of this one's. */
 export const CLOCK_SKEW_SECONDS = 60;
 
-const HexId = Type.String({ pattern: '^[0-9a-f]{24}$' });
+export const HexId = Type.String({ pattern: '^[0-9a-f]{24}$' });
 
 /** Seconds since the epoch (RFC 7519 NumericDate), up to the last that a `Date` can hold in four digits of the year. */
-const NumericDate = Type.Integer({ minimum: 0, maximum: 253_402_300_799 });
+export const NumericDate = Type.Integer({ minimum: 0, maximum: 253_402_300_799 });
 
 /**
  * What an access token says. Only `org_id`, `admin_id` and `sid` decide anything; the rest is for the product to show,
@@ -91,11 +91,18 @@ export class AccessTokens {
  * @throws InvalidTokenError, TokenExpiredError
  */
 export function goodClaims(claims: unknown, at: Date): AccessTokenClaims {
-  if (!claimsValidator.Check(claims)) throw new InvalidTokenError();
-  const now = at.getTime() / 1_000;
-  const begins = Math.max(claims.iat, claims.nbf ?? 0);
-  if (claims.sub !== claims.admin_id || begins > now + CLOCK_SKEW_SECONDS)
+  if (!claimsValidator.Check(claims) || claims.sub !== claims.admin_id)
     throw new InvalidTokenError();
-  if (claims.exp <= now) throw new TokenExpiredError();
+  assertTimely(claims, at);
   return claims;
+}
+
+/** @throws InvalidTokenError for a token that is of the future, TokenExpiredError */
+export function assertTimely(
+  { iat, nbf = 0, exp }: Pick<AccessTokenClaims, 'iat' | 'nbf' | 'exp'>,
+  at: Date,
+): void {
+  const now = at.getTime() / 1_000;
+  if (Math.max(iat, nbf) > now + CLOCK_SKEW_SECONDS) throw new InvalidTokenError();
+  if (exp <= now) throw new TokenExpiredError();
 }

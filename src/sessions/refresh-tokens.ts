@@ -23,8 +23,12 @@ export interface RefreshTokenClaim {
 export class RefreshTokens {
   readonly #keys: DerivedKeys;
 
-  constructor(deps: { keys: ServiceKeys }) {
-    this.#keys = deps.keys.derive('tenantry refresh token');
+  /** @param deps - `purpose`: what the key is derived for; tokens of one open nothing of another */
+  constructor({
+    keys,
+    purpose = 'tenantry refresh token',
+  }: { keys: ServiceKeys; purpose?: string }) {
+    this.#keys = keys.derive(purpose);
   }
 
   issue({ sessionId, generation }: RefreshTokenClaim): string {

@@ -5,8 +5,9 @@ import { memberOf } from '../http/authentication.ts';
 import { ListQuery, listView, pageRequestOf } from '../http/pagination.ts';
 import { problemResponses } from '../http/problem-details.ts';
 import type { Services } from '../services.ts';
+import { endOf } from './account-session-store.ts';
 import { SessionParams, Sessions } from './session-schemas.ts';
-import { endOf, type SessionDocument } from './session-store.ts';
+import type { SessionDocument } from './session-store.ts';
 
 /** What people do with their own sessions. */
 export const sessionRoutes: FastifyPluginAsyncTypebox<{ services: Services }> = async (

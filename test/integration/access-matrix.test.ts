@@ -7,6 +7,7 @@ import { deleteKey, makeKey, withKey } from '../support/api-keys.ts';
 import { placesNaming } from '../support/database-truth.ts';
 import { anInvitation } from '../support/invitations.ts';
 import { aMember } from '../support/members.ts';
+import { anOperator, ask, enrolOperator, signInOperator } from '../support/operators.ts';
 import { recordsOf } from '../support/records.ts';
 import { postIndex } from '../support/structure.ts';
 import {
@@ -28,7 +29,7 @@ interface Route {
   method: Method;
   path: string;
   /** Undefined: everybody may. */
-  permission: Permission | 'self' | undefined;
+  permission: Permission | 'self' | 'operator' | undefined;
 }
 
 /** The routes that are open to everybody. A new one has to be written down here. */
@@ -44,23 +45,28 @@ const PUBLIC_ROUTES = [
   'POST /admin/refresh',
   'POST /invitations/accept',
   'POST /invitations/lookup',
+  'POST /operator/login',
+  'POST /operator/refresh',
   'POST /org/create',
 ];
 
 const service: TestService = await startTestService();
 const routes = await routesOf(service);
 const guarded = routes.filter(({ permission }) => permission !== undefined);
+const ofMembers = guarded.filter(({ permission }) => permission !== 'operator');
+const ofOperators = guarded.filter(({ permission }) => permission === 'operator');
 afterAll(() => service[Symbol.asyncDispose]());
 
 async function routesOf({ app }: TestService): Promise<Route[]> {
   const { paths } = expectStatus(await app.inject({ url: '/openapi.json' }), 200).json();
-  return Object.entries<Record<string, { 'x-permission'?: Permission | 'self' }>>(paths).flatMap(
-    ([path, item]) =>
-      Object.entries(item).map(([method, operation]) => ({
-        method: method.toUpperCase() as Method,
-        path,
-        permission: operation['x-permission'],
-      })),
+  return Object.entries<
+    Record<string, { 'x-permission'?: Exclude<Route['permission'], undefined> }>
+  >(paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, operation]) => ({
+      method: method.toUpperCase() as Method,
+      path,
+      permission: operation['x-permission'] as Route['permission'],
+    })),
   );
 }
 
@@ -235,6 +241,28 @@ describe('refuses every route to', () => {
     await service.db.collection('organizations').updateOne(filter, { $set: { state: 'active' } });
   });
 
+  test('an operator whose session has ended', async () => {
+    const { auth } = await anOperator(service);
+    expectStatus(await ask(service, 'POST', '/operator/logout', auth), 204);
+    await refusesAll(auth, 401, 'invalid_token');
+  });
+
+  test('an operator whose token has expired', async () => {
+    const { auth } = await anOperator(service);
+    service.clock.advance(3_600_000);
+    await refusesAll(auth, 401, 'token_expired');
+  });
+
+  test('an operator who has since got a second factor, in a session from before', async () => {
+    const grace = await anOperator(service);
+    const { auth } = await signInOperator(service, {
+      email: grace.email,
+      password: grace.password,
+    });
+    await enrolOperator(service, grace);
+    await refusesAll(auth, 401, 'invalid_token');
+  });
+
   test('somebody who has been removed', async () => {
     const acme = await signUpAndIn(service);
     const member = await aMember(service, acme, 'owner');
@@ -245,7 +273,34 @@ describe('refuses every route to', () => {
   });
 });
 
-describe.each(guarded.map((route) => [nameOf(route), route] as const))('%s', (_name, route) => {
+describe.each(ofMembers.map((route) => [nameOf(route), route] as const))('%s', (_name, route) => {
+  test('is refused to operators, and tells and changes nothing', async () => {
+    const stranger = await aStranger();
+    const id = stranger.signedUp.organization.id;
+    const before = await placesNaming(service.db, id);
+    const { auth } = await anOperator(service);
+    expectProblem(await call(route, auth, stranger.ids), 403, 'organization_required');
+    expect(await placesNaming(service.db, id)).toEqual(before);
+  });
+});
+
+describe.each(ofOperators.map((route) => [nameOf(route), route] as const))('%s', (_name, route) => {
+  test('is for operators', async () => {
+    const { auth } = await anOperator(service);
+    const answer = await call(route, auth);
+    expect([401, 403], answer.body).not.toContain(answer.statusCode);
+    expect(answer.statusCode, answer.body).toBeLessThan(500);
+  });
+
+  test('is refused to members with every permission, and to API keys with all there are', async () => {
+    const acme = await signUpAndIn(service);
+    expectProblem(await call(route, acme.auth), 403, 'operator_required');
+    const key = await makeKey(service, acme.auth, GRANTABLE_PERMISSIONS);
+    expectProblem(await call(route, withKey(key)), 403, 'operator_required');
+  });
+});
+
+describe.each(ofMembers.map((route) => [nameOf(route), route] as const))('%s', (_name, route) => {
   const { permission } = route;
   let acme: SignedUp;
   beforeAll(async () => {

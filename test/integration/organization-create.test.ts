@@ -1,6 +1,7 @@
 import { Binary, ObjectId } from 'mongodb';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MASTER_COLLECTIONS } from '../../src/composition/stores.ts';
+import { searchKeysOf } from '../../src/registry/search-keys.ts';
 import { type Api, apiOf, expectProblem, pathsOf } from '../support/api.ts';
 import { contentsOf, contradictions, tenantCollections } from '../support/database-truth.ts';
 import {
@@ -58,6 +59,9 @@ describe('what is answered and kept', () => {
           state: 'active',
           held: { slugs: ['acme_gmbh'], skeletons: ['acme_gmbh'], external_ids: [] },
           metadata: {},
+          search_keys: searchKeysOf('acme_gmbh'),
+          measured: { records: 0, bytes: 0, at: now },
+          last_active_at: now,
           version: 1,
           last_operation_id: expect.any(ObjectId),
           created_at: now,

@@ -86,7 +86,11 @@ function collectionFindings(snapshot: Snapshot): Finding[] {
 function stateFindings(organization: Document, snapshot: Snapshot): Finding[] {
   const { _id, organization_name, slug, skeleton, external_id, held, state } = organization;
   const findings: string[] = [];
-  if (state !== 'active' && state !== 'suspended') findings.push(`is ${state}`);
+  if (!['active', 'suspended', 'deleted'].includes(state)) findings.push(`is ${state}`);
+  if ((organization.deletion !== undefined) !== (state === 'deleted'))
+    findings.push(
+      `is ${state}, ${organization.deletion ? 'with' : 'without'} a time to be purged at`,
+    );
   if (organization.operation !== undefined)
     findings.push(`has an operation under way (${organization.operation.kind})`);
   const due = {

@@ -11,7 +11,7 @@ import type { OverloadLimits } from '../../src/http/overload.ts';
 import type { TrustedProxies } from '../../src/http/proxies.ts';
 import { createServices, type Services } from '../../src/services.ts';
 
-import type { SessionClient } from '../../src/sessions/session-store.ts';
+import type { SessionClient } from '../../src/sessions/account-session-store.ts';
 import { LogGuard } from './log-guard.ts';
 import { RecordingMailer } from './recording-mailer.ts';
 

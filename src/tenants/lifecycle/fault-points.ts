@@ -20,7 +20,16 @@ export const FAULT_POINTS = [
   'delete:belongings-erased',
   'delete:removed',
 ] as const;
-export type FaultPoint = (typeof FAULT_POINTS)[number];
+
+/** The same of a deletion that can be taken back, and of taking it back: neither is an operation that recovery has to end. */
+export const GRACE_FAULT_POINTS = [
+  'grace:marked',
+  'grace:sessions-ended',
+  'restore:sessions-ended',
+  'restore:committed',
+] as const;
+
+export type FaultPoint = (typeof FAULT_POINTS | typeof GRACE_FAULT_POINTS)[number];
 
 /**
  * Called at every fault point. Drills inject one that kills or pauses the process there; the service itself runs with

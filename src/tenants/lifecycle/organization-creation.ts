@@ -5,6 +5,7 @@ import { sharingPatience } from '../../database/deadline.ts';
 import type { OperationClaim } from '../../registry/operation-claim.ts';
 import type { OrganizationDocument } from '../../registry/organization-document.ts';
 import { CollectionNameTakenError, OperationLostError } from '../../registry/registry-errors.ts';
+import { searchKeysOf } from '../../registry/search-keys.ts';
 import { collectionNameOf } from '../collection-name.ts';
 import type { OrganizationName } from '../organization-name.ts';
 import { NamespaceExistsError } from '../tenant-collections.ts';
@@ -53,7 +54,11 @@ export class OrganizationCreation {
       await this.#deps.faults('create:reserved');
       await this.#addCollection(request, claim);
       await this.#addOwner(request);
-      const active = await this.#deps.operations.finish(claim, { $set: { state: 'active' } });
+      // Listed from here on, and not before: what is undone needs no place in the indexes of lists.
+      const listed = { search_keys: searchKeysOf(request.name.slug) };
+      const active = await this.#deps.operations.finish(claim, {
+        $set: { ...listed, state: 'active' },
+      });
       await this.#deps.faults('create:committed');
       return active;
     } catch (error) {
@@ -100,6 +105,8 @@ export class OrganizationCreation {
       state: 'provisioning',
       held: { slugs: [name.slug], skeletons: [name.skeleton], external_ids: [] },
       metadata: {},
+      measured: { records: 0, bytes: 0, at: now },
+      last_active_at: now,
       version: 0,
       created_at: now,
       updated_at: now,

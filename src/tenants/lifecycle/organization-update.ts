@@ -14,6 +14,7 @@ import {
   CollectionNameTakenError,
   IndexBuildInProgressError,
 } from '../../registry/registry-errors.ts';
+import { searchKeysOf } from '../../registry/search-keys.ts';
 import { FenceMissError } from '../fence.ts';
 import { parseOrganizationName } from '../organization-name.ts';
 import { NamespaceExistsError } from '../tenant-collections.ts';
@@ -209,6 +210,7 @@ export class OrganizationUpdate {
     const common = {
       ...target,
       held,
+      search_keys: searchKeysOf(target.slug),
       state: 'active' as const,
       updated_at: this.#deps.clock.now(),
     };

@@ -39,6 +39,8 @@ describe('settings', () => {
         publicUrl: 'http://127.0.0.1:8000',
       },
       rateLimits: true,
+      operators: { signup: 'open' },
+      deleteGraceSeconds: 0,
       logging: { level: 'info', pretty: true },
       dataDir: './data',
       embedded: { dataDir: './data' },
@@ -84,6 +86,10 @@ describe('settings', () => {
       MONGOD_BINARY: '/usr/bin/mongod',
       XDG_CACHE_HOME: '/var/cache/me',
       HOME: '/home/me',
+      OPERATOR_EMAIL: 'grace@ops.example',
+      OPERATOR_PASSWORD: 'a passphrase of grace',
+      SIGNUP: 'operators',
+      DELETE_GRACE: '7d',
       PATH: '/usr/bin:/bin',
     });
     expect(config).toEqual({
@@ -114,6 +120,8 @@ describe('settings', () => {
         publicUrl: 'https://acme.example/tenantry',
       },
       rateLimits: true,
+      operators: { email: 'grace@ops.example', signup: 'operators' },
+      deleteGraceSeconds: 604_800,
       trustProxy: 2,
       logging: { level: 'warn', pretty: false },
       dataDir: '/var/lib/tenantry',
@@ -131,6 +139,7 @@ describe('settings', () => {
       'mongodb://me:hunter2@db1.example.com,db2.example.com:27018/?replicaSet=rs0',
     );
     expect(secrets.smtpUrl).toBe('smtps://me:hunter2@mail.example.com');
+    expect(secrets.operatorPassword).toBe('a passphrase of grace');
     expect(warnings).toEqual([]);
   });
 
