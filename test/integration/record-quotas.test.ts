@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { expectProblem } from '../support/api.ts';
+import { anOperator, ask } from '../support/operators.ts';
 import { type Records, recordsOf } from '../support/records.ts';
 import { getUsage, idOf } from '../support/structure.ts';
 import {
@@ -101,6 +102,18 @@ test('however many come at once, one instance never goes over', async () => {
     (answer) => answer.statusCode === 201 || answer.json().succeeded === 1,
   );
   expect(made).toHaveLength(7);
+});
+
+test('a quota that an operator sets counts at once', async () => {
+  const operator = await anOperator(service);
+  const set = (quota: object) =>
+    ask(service, 'PATCH', `/orgs/${acme.organization.id}`, operator.auth, { quota });
+  expectStatus(await records.create({}), 201);
+  expectStatus(await set({ max_records: 2 }), 200);
+  expectStatus(await records.create({}), 201);
+  expectProblem(await records.create({}), 403, 'quota_exceeded');
+  expectStatus(await set({ max_records: null }), 200);
+  expectStatus(await records.create({}), 201);
 });
 
 test('a repetition under its key is the first one again when the last room is taken', async () => {
