@@ -35,10 +35,9 @@ export class OperatorAccess {
     if (claims === undefined) return undefined;
     const operatorId = ObjectId.createFromHexString(claims.operator_id);
     const sessionId = ObjectId.createFromHexString(claims.sid);
-    const [session, era] = await Promise.all([
-      sessions.findLive(sessionId, clock.now()),
-      operators.eraOf(operatorId),
-    ]);
+    // In this order: a session that outlives a change of credentials is told of the new era before it begins.
+    const era = await operators.eraOf(operatorId);
+    const session = await sessions.findLive(sessionId, clock.now());
     if (!session?.operator_id.equals(operatorId)) throw new InvalidTokenError();
     if (era === undefined || !isOfEra(session, era)) throw new InvalidTokenError();
     return { kind: 'operator', operatorId, sessionId };
