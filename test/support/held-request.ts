@@ -33,7 +33,7 @@ export async function hold(
     received += data.toString();
   });
   const ended = once(socket, 'close');
-  const letIn = vi.spyOn(services.access, 'authenticate');
+  const letIn = vi.spyOn(services.access, 'identify');
   socket.write(
     `${method} ${url} HTTP/1.1\r\nHost: service.example\r\nConnection: close\r\n` +
       `Authorization: ${auth.authorization}\r\nContent-Type: application/json\r\n` +
