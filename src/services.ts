@@ -23,6 +23,7 @@ import { ensureIndexes } from './database/collections.ts';
 import { Readiness } from './health/readiness.ts';
 import { IdempotencyService } from './idempotency/idempotency-service.ts';
 import type { Logger } from './logging/logger.ts';
+import type { ServiceMetrics } from './metrics/service-metrics.ts';
 import { collectionReference } from './registry/organization-document.ts';
 import { Stopping } from './stopping.ts';
 import { TenantCollection } from './tenants/tenant-collection.ts';
@@ -63,9 +64,7 @@ export function createServices(
   // Their clients are told to come back, and leave, while the others are still served.
   stopping.signal.addEventListener('abort', () => void changeFeeds[Symbol.asyncDispose]());
   const readiness = new Readiness({ client, stopping });
-  const metrics = createMetrics(foundation, stores, {
-    ...{ ...credentials, ...lifecycle, ...sessions, accessCaches },
-  });
+  let metrics: ServiceMetrics | undefined;
   const { keys, ids } = foundation;
   const { recovery, reconciliation, grace } = lifecycle;
   const { mailTasks, recordLastUse } = sessions;
@@ -83,8 +82,16 @@ export function createServices(
     ...operatorAccess,
     ...operators,
     signup: settings.signup ?? 'open',
-    ...{ recovery, reconciliation, readiness, changeFeeds, stopping, metrics, measurement, grace },
+    ...{ recovery, reconciliation, readiness, changeFeeds, stopping, measurement, grace },
     idempotency: new IdempotencyService({ store: stores.idempotency, ids, keys }),
+
+    /** Made when it is first asked for: measuring costs something, and only who serves requests is measured. */
+    get metrics(): ServiceMetrics {
+      metrics ??= createMetrics(foundation, stores, {
+        ...{ ...credentials, ...lifecycle, ...sessions, accessCaches },
+      });
+      return metrics;
+    },
 
     /** An organization's data. @throws OrganizationNotFoundError */
     async tenantCollection(id: ObjectId): Promise<TenantCollection> {

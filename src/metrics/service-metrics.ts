@@ -1,9 +1,10 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import type { CacheUse } from '../access/access-cache.ts';
 import { VERSION } from '../version.ts';
 import type { DatabaseFactReader } from './database-facts.ts';
 import { DatabaseGauges } from './database-gauges.ts';
 import type { PoolMeter } from './pool-meter.ts';
+import { processMetrics } from './process-metrics.ts';
 import { RequestMetrics } from './request-metrics.ts';
 
 /** What the metrics of this process are read from, when they are asked for. */
@@ -20,12 +21,13 @@ export interface MetricSources {
 export class ServiceMetrics {
   readonly requests: RequestMetrics;
   readonly #registry = new Registry();
+  readonly #process: Registry;
   readonly #facts: MetricSources['facts'];
   readonly #databaseGauges: DatabaseGauges;
 
   constructor(sources: MetricSources) {
     this.#facts = sources.facts;
-    collectDefaultMetrics({ register: this.#registry });
+    this.#process = processMetrics();
     this.requests = new RequestMetrics(this.#registry);
     this.#addProcess(sources);
     this.#addPool(sources.pool);
@@ -40,7 +42,7 @@ export class ServiceMetrics {
   /** In Prometheus' text format. Never fails for want of the database: what only that knows is left out then. */
   async text(): Promise<string> {
     this.#databaseGauges.show(await this.#facts.read());
-    return this.#registry.metrics();
+    return Registry.merge([this.#process, this.#registry]).metrics();
   }
 
   /** Every metric of the service's own: for the test that compares the documents with reality. */
