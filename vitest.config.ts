@@ -22,6 +22,7 @@ const ANYWHERE = [
   'guess-attacks',
   'guess-limits',
   'held-bodies',
+  'hostile-records',
   'hostile-values',
   'import-export',
   'invitation-crashes',

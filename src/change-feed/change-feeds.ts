@@ -4,7 +4,8 @@ import type { Caller } from '../access/caller.ts';
 import { isReplicaSet } from '../database/topology.ts';
 import { AppError } from '../errors.ts';
 import type { Logger } from '../logging/logger.ts';
-import { EXACT_TYPES, type ExtendedJsonMode } from '../records/extended-json.ts';
+import type { ExtendedJsonMode } from '../records/extended-json.ts';
+import { exactOf } from '../records/record-bytes.ts';
 import { isGone } from '../registry/organization-document.ts';
 import type { RegistryStore } from '../registry/registry-store.ts';
 import { ChangeHistoryLostError, TenantChanges } from '../tenants/tenant-changes.ts';
@@ -132,7 +133,7 @@ export class ChangeFeeds implements AsyncDisposable {
       openChanges: (token: string | undefined) =>
         TenantChanges.open(client, collection.commands.reference, {
           after: token,
-          bson: EXACT_TYPES,
+          read: exactOf,
         }),
       lostAccess: () => this.#lostAccess(request),
       seal: (token: string) => positions.seal(organizationId, token),

@@ -1,6 +1,7 @@
-import { BSON, type Document } from 'mongodb';
-import { EXACT_TYPES } from '../records/extended-json.ts';
+import { BSON } from 'mongodb';
+import { exactOf } from '../records/record-bytes.ts';
 import { etagOf } from '../records/record-etag.ts';
+import type { RecordView } from '../records/record-reader.ts';
 import type { TenantChange } from '../tenants/tenant-changes.ts';
 import type { TenantCollection } from '../tenants/tenant-collection.ts';
 
@@ -13,7 +14,7 @@ const ENDS: ReadonlySet<TenantChange['type']> = new Set(['delete', 'drop']);
 
 /** A record as it is by now. */
 export interface ChangedRecord {
-  document: Document;
+  document: RecordView;
   etag: string;
 }
 
@@ -69,9 +70,9 @@ export function groupOf(changes: readonly TenantChange[], from: number, most: nu
 }
 
 function entryOf(bytes: Uint8Array): [string, ChangedRecord] {
-  // What is no text for UTF-8 is shown as U+FFFD rather than not at all.
-  const document = BSON.deserialize(bytes, { ...EXACT_TYPES, validation: { utf8: false } });
-  return [keyOf(document._id), { document, etag: etagOf(bytes) }];
+  // As objects, the driver would change what looks like a reference, and with it the id.
+  const document = exactOf(bytes);
+  return [keyOf(document.get('_id')), { document, etag: etagOf(bytes) }];
 }
 
 function keyOf(id: unknown): string {

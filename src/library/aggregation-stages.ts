@@ -1,3 +1,4 @@
+import type { Document } from 'mongodb';
 import { UnsupportedStageError } from './library-errors.ts';
 
 /**
@@ -36,27 +37,32 @@ const STAGES = new Set([
 /**
  * Makes sure that an aggregation stays within the collection it is run on.
  *
+ * @returns the stages, in lists and objects of our own: what is sent is what was looked at, whatever getters, `toBSON` or a
+ *   later change would make of the caller's. What is inside a stage names no stage, except in `$facet`
  * @throws UnsupportedStageError
  */
-export function assertStaysInside(pipeline: unknown): void {
+export function stagesInside(pipeline: unknown): Document[] {
   if (!Array.isArray(pipeline)) throw new UnsupportedStageError('what is no list of stages');
-  for (const stage of pipeline) assertStage(stage);
+  return Array.from(pipeline, stageInside);
 }
 
-function assertStage(stage: unknown): void {
+function stageInside(stage: unknown): Document {
   if (typeof stage !== 'object' || stage === null)
     throw new UnsupportedStageError(`the stage ${String(stage)}`);
-  const names = Object.keys(stage);
-  const [name] = names;
+  const entries = Object.entries(stage);
+  const [first] = entries;
   // What a Map or an object with toBSON would become on its way cannot be seen here.
-  if (name === undefined || names.length > 1 || stage instanceof Map || 'toBSON' in stage)
-    throw new UnsupportedStageError(`the stage {${names.join(', ')}}`);
+  if (first === undefined || entries.length > 1 || stage instanceof Map || 'toBSON' in stage)
+    throw new UnsupportedStageError(`the stage {${entries.map(([name]) => name).join(', ')}}`);
+  const [name, value] = first;
   if (!STAGES.has(name)) throw new UnsupportedStageError(name);
-  if (name === '$facet') assertFacet((stage as { $facet: unknown }).$facet);
+  return { [name]: name === '$facet' ? pipelinesInside(value) : value };
 }
 
-function assertFacet(facet: unknown): void {
+function pipelinesInside(facet: unknown): Document {
   if (typeof facet !== 'object' || facet === null || facet instanceof Map || 'toBSON' in facet)
     throw new UnsupportedStageError('a $facet that is no object of pipelines');
-  for (const pipeline of Object.values(facet)) assertStaysInside(pipeline);
+  return Object.fromEntries(
+    Object.entries(facet).map(([name, pipeline]) => [name, stagesInside(pipeline)]),
+  );
 }

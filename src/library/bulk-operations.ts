@@ -16,7 +16,7 @@ export const DELETE_STATEMENT_OPTIONS = ['collation', 'hint'];
 export function bulkItemOf(operation: unknown): BulkItem {
   assertDocument(operation, 'Operation');
   const [name = '', ...others] = Object.keys(operation);
-  const make = OPERATIONS[name];
+  const make = Object.hasOwn(OPERATIONS, name) ? OPERATIONS[name] : undefined;
   if (make === undefined || others.length > 0)
     throw new MongoInvalidArgumentError(
       'bulkWrite only supports insertOne, updateOne, updateMany, deleteOne, deleteMany',

@@ -28,7 +28,7 @@ import {
   type AggregateRecordsOptions,
   RecordsAggregationCursor,
 } from './aggregation-cursor.ts';
-import { assertStaysInside } from './aggregation-stages.ts';
+import { stagesInside } from './aggregation-stages.ts';
 import { deleteOf, replacementOf, updateOf } from './bulk-operations.ts';
 import { BulkWriter } from './bulk-writer.ts';
 import { assertDocument, knownOptions } from './driver-forms.ts';
@@ -206,9 +206,9 @@ export class OrganizationRecords<TSchema extends Document = Document> {
     pipeline: readonly Document[] = [],
     options: AggregateRecordsOptions = {},
   ): RecordsAggregationCursor<T> {
-    assertStaysInside(pipeline);
+    const stages = stagesInside(pipeline);
     const known = knownOptions('aggregate', options, AGGREGATE_OPTIONS);
-    return new RecordsAggregationCursor(this.#collection.commands, [...pipeline], known);
+    return new RecordsAggregationCursor(this.#collection.commands, stages, known);
   }
 
   async countDocuments(

@@ -90,7 +90,9 @@ function isPlainName(name: string): boolean {
 /** Whether it is certain that a value is stored as it is. */
 function isPlainScalar(value: unknown): boolean {
   if (typeof value === 'string') return value.isWellFormed();
-  return typeof value === 'boolean' || value === null || value === ((value as number) | 0);
+  // Of anything but a number this would ask for its text, however deep, and call what it names `valueOf`.
+  if (typeof value === 'number') return value === (value | 0);
+  return typeof value === 'boolean' || value === null;
 }
 
 /** The value of an object that stands for a type of BSON, or undefined when it is an ordinary object. */
@@ -305,6 +307,8 @@ function relaxedNumber(value: unknown): number | undefined {
     !(value instanceof Int32 || value instanceof Double || value instanceof Long)
   )
     return undefined;
+  // To the driver a kind of Long.
+  if (value instanceof Timestamp) return undefined;
   const number = Number(value);
   if (value instanceof Long) return Number.isSafeInteger(number) ? number : undefined;
   return Number.isFinite(number) && !Object.is(number, -0) ? number : undefined;

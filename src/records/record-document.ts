@@ -5,6 +5,8 @@ import { RecordTooLargeError } from './record-errors.ts';
 
 /** In BSON. */
 const MAX_RECORD_BYTES = 1_048_576;
+/** So many times its text a document takes at most: `1,` in a list becomes a type, an index and four bytes. */
+const MAX_GROWTH = 8;
 /** So that it fits into URLs and headers, whatever it is made of. */
 const MAX_ID_BYTES = 512;
 
@@ -39,13 +41,31 @@ export function recordOf(
  * @throws RecordTooLargeError, InvalidExtendedJsonError
  */
 export function storedRecord(fields: ReadonlyMap<string, unknown>, path: string): StoredRecord {
-  // MongoDB would put its clock's time in the place of such a one.
-  for (const [name, value] of fields)
-    if (value instanceof Timestamp && value.isZero() && name !== '_id')
-      throw refused(pointer(path, name), 'is a timestamp of 0, which cannot be stored here');
+  assertNoClockTime(fields, path);
   const bytes = bytesOf(fields as unknown as Document);
   if (bytes.length > MAX_RECORD_BYTES) throw new RecordTooLargeError();
   return { fields, bytes };
+}
+
+/**
+ * Checks a document that was read from `size` bytes of text for what {@link recordOf} does.
+ *
+ * @throws InvalidExtendedJsonError, RecordTooLargeError
+ */
+export function assertRecord(document: Document, size: number): void {
+  if (document._id !== undefined) assertId(document._id, '/_id');
+  assertNoClockTime(Object.entries(document), '');
+  // Measuring takes time, and few texts are long enough to become so much.
+  const isLong = size * MAX_GROWTH > MAX_RECORD_BYTES;
+  if (isLong && BSON.calculateObjectSize(document) > MAX_RECORD_BYTES)
+    throw new RecordTooLargeError();
+}
+
+/** MongoDB would put its clock's time in the place of a timestamp of 0. */
+function assertNoClockTime(fields: Iterable<[string, unknown]>, path: string): void {
+  for (const [name, value] of fields)
+    if (value instanceof Timestamp && value.isZero() && name !== '_id')
+      throw refused(pointer(path, name), 'is a timestamp of 0, which cannot be stored here');
 }
 
 /** @throws InvalidExtendedJsonError unless a record may have this `_id` */

@@ -182,7 +182,9 @@ function isOperators(value: unknown): value is Record<string, unknown> {
 
 /** @throws InvalidExtendedJsonError unless it is the path of a field, in MongoDB's dotted form */
 export function assertFieldPath(name: string, path: string): void {
-  if (name.includes('\0') || !name.isWellFormed()) throw refused(path, 'is no name of a field');
+  // By the last one the driver takes an object for one of its own classes.
+  if (name.includes('\0') || !name.isWellFormed() || name === '_bsontype')
+    throw refused(path, 'is no name of a field');
   const segments = name.split('.');
   if (
     segments.some((segment) => segment.startsWith('$') && !['$ref', '$id', '$db'].includes(segment))

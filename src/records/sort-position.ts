@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { BSON, type Document } from 'mongodb';
 import { AppError, InvalidFieldError } from '../errors.ts';
 import { type BsonType, bsonTypeOf, isNaNumber, typesWith } from '../tenants/bson-order.ts';
+import { EXACT_TYPES } from './extended-json.ts';
 import { exactArrayOf } from './record-bytes.ts';
 import type { SortOrder } from './sort-order.ts';
 
@@ -43,8 +44,8 @@ export function positionOf(order: SortOrder, cursor: string): SortPosition {
 
 function decoded(key: Uint8Array): SortPosition {
   try {
-    // Checks lengths and text, which what reads the parts of it does not.
-    BSON.deserialize(key);
+    // Checks lengths and text, which what reads the parts of it does not. JavaScript has no word for some patterns.
+    BSON.deserialize(key, EXACT_TYPES);
     const position = exactArrayOf(key);
     if (isDeeper(position, MAX_DEPTH)) throw new RangeError('no command can hold this');
     return position;

@@ -248,8 +248,9 @@ export class FencedCommands {
 
 const LOST = new Set([QUERY_PLAN_KILLED, CURSOR_NOT_FOUND]);
 
+/** Patterns stay as they are: a refusal may quote one that JavaScript does not know. */
 const PLAIN_TYPES = {
-  ...{ promoteValues: true, promoteLongs: true, promoteBuffers: false, bsonRegExp: false },
+  ...{ promoteValues: true, promoteLongs: true, promoteBuffers: false, bsonRegExp: true },
   ...{ useBigInt64: false, raw: false },
 } as const;
 

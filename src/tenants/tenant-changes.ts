@@ -1,6 +1,4 @@
 import {
-  BSON,
-  type BSONSerializeOptions,
   type ClientSession,
   type Document,
   Long,
@@ -42,6 +40,9 @@ export interface ChangeBatch {
   token: string;
 }
 
+/** Reads the bytes of a document: exactly, so that an `_id` from it finds the document. */
+export type ReadExactly = (bytes: Uint8Array) => ReadonlyMap<string, unknown>;
+
 /** The changes after a position are no longer all there. */
 export class ChangeHistoryLostError extends Error {
   constructor(cause: unknown) {
@@ -65,32 +66,32 @@ export class TenantChanges implements AsyncDisposable {
   readonly #client: MongoClient;
   readonly #session: ClientSession;
   readonly #database: string;
-  readonly #bson: BSONSerializeOptions;
+  readonly #read: ReadExactly;
   readonly #id: Long;
   /** Where the stream began. */
   readonly token: string;
 
   private constructor(
-    { client, database, bson, session }: Source & { session: ClientSession },
+    { client, database, read, session }: Source & { session: ClientSession },
     cursor: Document,
   ) {
     this.#client = client;
     this.#session = session;
     this.#database = database;
-    this.#bson = bson;
+    this.#read = read;
     this.#id = cursor.id instanceof Long ? cursor.id : Long.fromNumber(Number(cursor.id));
     this.token = tokenOf(cursor.postBatchResumeToken);
   }
 
   /**
    * @param after - a position to go on after; by default now. That it is too old may only become known in {@link next}
-   * @param bson - how the documents' ids are read
+   * @param read - of events, with the documents' ids
    * @throws ChangeHistoryLostError; when the database is away, an error for which `isDatabaseUnavailable` holds
    */
   static async open(
     client: MongoClient,
     { database, uuid }: CollectionReference,
-    { after, bson }: { after: string | undefined; bson: BSONSerializeOptions },
+    { after, read }: { after: string | undefined; read: ReadExactly },
   ): Promise<TenantChanges> {
     const session = client.startSession({ causalConsistency: false });
     const startAfter = after === undefined ? {} : { startAfter: { _data: after } };
@@ -107,7 +108,7 @@ export class TenantChanges implements AsyncDisposable {
     };
     try {
       const reply = await client.db(database).command(command, { session, ...withinDeadline() });
-      return new TenantChanges({ client, database, bson, session }, reply.cursor);
+      return new TenantChanges({ client, database, read, session }, reply.cursor);
     } catch (error) {
       await session.endSession();
       throw historyLost(error) ?? error;
@@ -133,7 +134,7 @@ export class TenantChanges implements AsyncDisposable {
         return this.#client.db(this.#database).command(command, limited);
       });
       return {
-        changes: cursor.nextBatch.map((event: Uint8Array) => changeOf(event, this.#bson)),
+        changes: cursor.nextBatch.map((event: Uint8Array) => changeOf(this.#read(event))),
         token: tokenOf(cursor.postBatchResumeToken),
       };
     } catch (error) {
@@ -155,7 +156,7 @@ export class TenantChanges implements AsyncDisposable {
 interface Source {
   client: MongoClient;
   database: string;
-  bson: BSONSerializeOptions;
+  read: ReadExactly;
 }
 
 function historyLost(error: unknown): ChangeHistoryLostError | undefined {
@@ -163,14 +164,15 @@ function historyLost(error: unknown): ChangeHistoryLostError | undefined {
   return isLost ? new ChangeHistoryLostError(error) : undefined;
 }
 
-function changeOf(bytes: Uint8Array, bson: BSONSerializeOptions): TenantChange {
-  const event = BSON.deserialize(bytes, { ...bson, validation: { utf8: false } });
+function changeOf(event: ReadonlyMap<string, unknown>): TenantChange {
+  const token = event.get('_id') as ReadonlyMap<string, unknown>;
+  const key = event.get('documentKey') as ReadonlyMap<string, unknown> | undefined;
   return {
-    type: event.operationType,
-    token: tokenOf(event._id),
-    id: event.documentKey?._id,
-    at: event.wallTime,
-    clusterTime: event.clusterTime,
+    type: event.get('operationType') as TenantChange['type'],
+    token: tokenOf(Object.fromEntries(token)),
+    id: key?.get('_id'),
+    at: event.get('wallTime') as Date,
+    clusterTime: event.get('clusterTime') as Timestamp,
   };
 }
 

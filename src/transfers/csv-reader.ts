@@ -1,6 +1,7 @@
 import type { Document } from 'mongodb';
 import { AppError } from '../errors.ts';
 import { InvalidExtendedJsonError, MAX_DEPTH, pointer } from '../records/extended-json.ts';
+import { assertRecord } from '../records/record-document.ts';
 import { assertFieldPath } from '../records/record-filter.ts';
 import { recordIdOf } from '../records/record-id.ts';
 import { type FormulaMode, unescapeFormula } from './csv-formulas.ts';
@@ -82,7 +83,9 @@ export class CsvReader implements RecordReader {
         const document = orRefusal(() => {
           const cells = cellsOf(textOf(bytes));
           size = sizeOf(columns, cells);
-          return this.#documentOf(columns, cells);
+          const made = this.#documentOf(columns, cells);
+          assertRecord(made, size);
+          return made;
         });
         yield { line, size, document };
       }

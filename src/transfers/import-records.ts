@@ -6,6 +6,7 @@ import {
   isTyped,
   parseExactJson,
 } from '../records/extended-json.ts';
+import { assertRecord } from '../records/record-document.ts';
 import { RecordTooLargeError } from '../records/record-errors.ts';
 
 /** What a line, or a record of several lines, may take in the body of an import. */
@@ -63,13 +64,15 @@ export function tooLarge(line: number): ReadRecord {
   return { line, size: 0, document: new RecordTooLargeError() };
 }
 
-/** @throws MalformedLineError, InvalidExtendedJsonError */
+/** @throws MalformedLineError, InvalidExtendedJsonError, RecordTooLargeError */
 export function documentOfJson(bytes: Buffer): Document {
   const parsed = parsedJson(textOf(bytes));
   const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
   if (!isObject || isTyped(parsed))
     throw new InvalidExtendedJsonError({ path: '', message: 'must be an object with fields' });
-  return bsonOf(parsed, '') as Document;
+  const document = bsonOf(parsed, '') as Document;
+  assertRecord(document, bytes.length);
+  return document;
 }
 
 function parsedJson(text: string): unknown {

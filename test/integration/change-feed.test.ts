@@ -104,6 +104,17 @@ describe.runIf(inject('topology') === 'replica-set')('a change feed', () => {
     expect(reader.lastId).toBe(deletion?.id);
   });
 
+  test('tells references as they are, also as ids', async () => {
+    const acme = await signUpAndIn(service);
+    using reader = await live(service, acme);
+    const $ref = { $ref: 'fs.files', $id: 1 };
+    const record = { _id: $ref, a: [$ref] };
+    const request = { method: 'POST', url: '/org/records', headers: acme.auth } as const;
+    expectStatus(await service.app.inject({ ...request, payload: record }), 201);
+    const [insert] = await reader.take(1);
+    expect(insert?.data).toMatchObject({ id: $ref, record });
+  });
+
   test('tells types in canonical Extended JSON where that is wanted', async () => {
     const acme = await signUpAndIn(service);
     using reader = await live(service, acme, { query: { extended_json: 'canonical' } });

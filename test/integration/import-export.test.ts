@@ -111,7 +111,7 @@ describe('NDJSON', () => {
       [8, 'validation_failed'],
       [9, 'record_too_large'],
       [10, 'validation_failed'],
-      [11, 'refused_by_database'],
+      [11, 'validation_failed'],
       [14, 'malformed_line'],
     ]);
     expect(report.errors[4].errors[0].path).toBe('/at');

@@ -1,5 +1,6 @@
+import { BSON, type Document } from 'mongodb';
 import { describe, expect, test } from 'vitest';
-import { assertStaysInside } from '../../../src/library/aggregation-stages.ts';
+import { stagesInside } from '../../../src/library/aggregation-stages.ts';
 import { UnsupportedStageError } from '../../../src/library/library-errors.ts';
 
 /** Every stage of a collection's or a database's aggregation in the manuals of MongoDB 6.0 and 8.0, Atlas included. */
@@ -19,7 +20,7 @@ const OUTSIDE = [
 
 describe('a stage that stays within the collection', () => {
   test.for(INSIDE)('%s can be used, also within $facet', (stage) => {
-    assertStaysInside([{ [stage]: {} }, { $facet: { one: [{ [stage]: {} }] } }]);
+    stagesInside([{ [stage]: {} }, { $facet: { one: [{ [stage]: {} }] } }]);
   });
 });
 
@@ -29,7 +30,7 @@ describe('any other stage', () => {
       [{ $match: {} }, { [stage]: {} }],
       [{ $facet: { fine: [{ $match: {} }], other: [{ [stage]: {} }] } }],
     ]) {
-      const refusal = catching(() => assertStaysInside(pipeline));
+      const refusal = catching(() => stagesInside(pipeline));
       expect(refusal).toBeInstanceOf(UnsupportedStageError);
       expect(refusal).toMatchObject({ code: 'unsupported_stage', stage });
     }
@@ -53,8 +54,42 @@ test.for([
   [{ $facet: new Map([['one', [{ $out: 'org_other' }]]]) }],
   [{ $facet: { one: { $out: 'org_other' } } }],
 ])('what is no pipeline is refused: %j', (pipeline) => {
-  expect(() => assertStaysInside(pipeline)).toThrow(UnsupportedStageError);
+  expect(() => stagesInside(pipeline)).toThrow(UnsupportedStageError);
 });
+
+describe('what is sent is what was looked at', () => {
+  const outside = [{ $out: 'org_other' }];
+
+  test('of a list with toBSON, its items', () => {
+    const one = Object.assign([{ $match: {} }], { toBSON: () => outside });
+    expect(bsonOf([{ $facet: { one } }])).toEqual([{ $facet: { one: [{ $match: {} }] } }]);
+  });
+
+  test('of a getter, what it gave', () => {
+    let asked = 0;
+    const stage = {
+      get $facet() {
+        asked += 1;
+        return { one: asked === 1 ? [] : outside };
+      },
+    };
+    expect(bsonOf([stage])).toEqual([{ $facet: { one: [] } }]);
+  });
+
+  test('whatever becomes of the list and its stages later', () => {
+    const pipeline = [{ $facet: { one: [{ $match: {} }] } }] as Document[];
+    const stages = stagesInside(pipeline);
+    pipeline[0]?.$facet.one.push(...outside);
+    Object.assign(pipeline[0] ?? {}, ...outside);
+    expect(stages).toEqual([{ $facet: { one: [{ $match: {} }] } }]);
+  });
+});
+
+/** As the server gets it. */
+function bsonOf(pipeline: unknown): unknown {
+  const stages = stagesInside(pipeline);
+  return BSON.deserialize(BSON.serialize({ stages })).stages;
+}
 
 function catching(work: () => void): unknown {
   try {
