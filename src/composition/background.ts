@@ -39,6 +39,7 @@ export function createBackground(logger: Logger, parts: BackgroundParts) {
       ...{ name: 'recovery', everyMs: RECOVERY_INTERVAL_MS, logger },
       task: async () => {
         await recovery.recoverExpired();
+        await recovery.removeLateTraces();
         await memberChanges.finishInterrupted();
         await acceptance.finishInterrupted();
         readiness.recovered();

@@ -47,7 +47,7 @@ export class ServiceMetrics {
 
   /** Every metric of the service's own: for the test that compares the documents with reality. */
   async described(): Promise<{ name: string; type: string; help: string }[]> {
-    const all = await this.#registry.getMetricsAsJSON();
+    const all = await Registry.merge([this.#process, this.#registry]).getMetricsAsJSON();
     return all.map(({ name, type, help }) => ({ name, type: String(type), help }));
   }
 

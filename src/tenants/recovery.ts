@@ -18,10 +18,10 @@ interface RecoveryDeps {
 }
 
 /**
- * For how long recovery looks again after what it has undone. A database that hung carries out what it had been sent as
- * soon as it goes on, beside recovery; how much later the slowest of it comes, only the load of the machine decides.
+ * When recovery looks again after a creation it has undone. A database that hung carries out what it had been sent as soon
+ * as it goes on, beside recovery; how much later the slowest of it comes, only the load of the machine decides.
  */
-const LOOKS_AGAIN_FOR_MS = 10_000;
+const LOOKS_AGAIN_AFTER_MS = [500, 2_000, 10_000];
 
 /** An operation that takes longer than this does not get on: most take milliseconds, and recovery comes within 3 s. */
 const STUCK_AFTER_MS = 60_000;
@@ -50,21 +50,21 @@ export interface OperationStatus {
  */
 export class Recovery {
   readonly #deps: RecoveryDeps;
-  #undone: { organization: OrganizationDocument; atMs: number }[] = [];
+  /** Creations undone, with the times at which to look again. */
+  #undone: { organization: OrganizationDocument; dueMs: number[] }[] = [];
 
   constructor(deps: RecoveryDeps) {
     this.#deps = deps;
   }
 
   /**
-   * Takes over and ends every operation whose lease has run out. Removes what was written late for those it undid lately.
+   * Takes over and ends every operation whose lease has run out.
    *
    * @returns how many were ended
    * @throws DatabaseUnavailableError; an operation that fails is logged and left for the next time
    */
   async recoverExpired(): Promise<number> {
     const { operations, instanceId } = this.#deps;
-    await this.#removeLateTraces();
     const claimed = new Set<string>();
     let ended = 0;
     for (;;) {
@@ -76,11 +76,17 @@ export class Recovery {
     }
   }
 
-  async #removeLateTraces(): Promise<void> {
+  /** Removes what was written late for creations that this instance has undone in the last seconds, when it is time to look. */
+  async removeLateTraces(): Promise<void> {
     const { creation, clock } = this.#deps;
-    const since = clock.monotonicMs() - LOOKS_AGAIN_FOR_MS;
-    this.#undone = this.#undone.filter(({ atMs }) => atMs > since);
-    for (const { organization } of this.#undone) await creation.removeLateTraces(organization);
+    const now = clock.monotonicMs();
+    for (const undone of this.#undone) {
+      const left = undone.dueMs.filter((due) => due > now);
+      if (left.length === undone.dueMs.length) continue;
+      await creation.removeLateTraces(undone.organization);
+      undone.dueMs = left;
+    }
+    this.#undone = this.#undone.filter(({ dueMs }) => dueMs.length > 0);
   }
 
   /** What is under way or stuck, longest without a renewal first. @param limit - at most so many */
@@ -132,7 +138,10 @@ export class Recovery {
     switch (organization.operation?.kind) {
       case 'create':
         await creation.undo(organization);
-        this.#undone.push({ organization, atMs: clock.monotonicMs() });
+        this.#undone.push({
+          organization,
+          dueMs: LOOKS_AGAIN_AFTER_MS.map((after) => clock.monotonicMs() + after),
+        });
         return 'undone';
       case 'update':
         return update.resumeAfterCrash(organization);

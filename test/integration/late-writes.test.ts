@@ -79,6 +79,8 @@ test.for([createWithNewAccount, createWithExistingAccount, updateOfEverything, d
     await cluster.expireLeases();
     await other.services.recovery.recoverExpired();
     for (const { hanging } of attempts) await hanging.goOn();
+    cluster.clock.advance(600);
+    await other.services.recovery.removeLateTraces();
     // The first write of all may have begun an operation only now.
     await cluster.expireLeases();
     await other.services.recovery.recoverExpired();
