@@ -72,7 +72,8 @@ export class Tenantry implements AsyncDisposable {
    * now or were less than a second ago: the token alone is believed only with `offline`.
    *
    * @throws InvalidTokenError, TokenExpiredError, OrganizationSuspendedError, WrongOrganizationError, PermissionDeniedError,
-   *   DatabaseUnavailableError, KeySetUnavailableError
+   *   DatabaseUnavailableError, KeySetUnavailableError; LibraryOptionsError for an option that there is not, since what it was
+   *   meant to demand would not be looked at
    */
   async verifyToken(token: string, options: VerifyTokenOptions = {}): Promise<Principal> {
     this.#assertOpen();
@@ -81,6 +82,7 @@ export class Tenantry implements AsyncDisposable {
       throw new LibraryOptionsError(
         'verifyToken needs jwtSecret or jwks to be given to openTenantry',
       );
+    assertKnownOptions(options);
     return principals.verify(token, options);
   }
 
@@ -109,4 +111,20 @@ export class Tenantry implements AsyncDisposable {
       throw new OrganizationNotFoundError();
     return new TenantOrganization(organization, this.#deps.directory.openKnown(organization));
   }
+}
+
+const VERIFY_OPTIONS: readonly string[] = [
+  'organizationId',
+  'permission',
+  'offline',
+] satisfies (keyof VerifyTokenOptions)[];
+
+function assertKnownOptions(options: VerifyTokenOptions): void {
+  if (typeof options !== 'object' || options === null)
+    throw new LibraryOptionsError(`verifyToken takes an object with ${VERIFY_OPTIONS.join(', ')}`);
+  const unknown = Object.keys(options).find((name) => !VERIFY_OPTIONS.includes(name));
+  if (unknown !== undefined)
+    throw new LibraryOptionsError(
+      `verifyToken has no option ${unknown}; there are ${VERIFY_OPTIONS.join(', ')}`,
+    );
 }

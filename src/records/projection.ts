@@ -19,6 +19,7 @@ export interface Projection {
  * @throws InvalidExtendedJsonError that names `/fields`
  */
 export function projectionOf(text: string): Projection {
+  if (text.startsWith('{')) throw refused('must be field names with commas between them');
   const all = text
     .split(',')
     .map((one) => ({ path: one.replace(/^-/, ''), hides: one[0] === '-' }));

@@ -36,6 +36,10 @@ export function sortStage(order: SortOrder): Map<string, 1 | -1> {
 
 function ofText(text: string): { path: string; direction: 1 | -1 }[] {
   if (text === '') return [];
+  // As other interfaces have it; a field of such a name can be sorted by in the form of an object.
+  const other = text.split(',').find((one) => /^\+|[: ]/.test(one));
+  if (other !== undefined)
+    throw refused('/sort', `must be like name or -name, for falling order; "${other}" is neither`);
   return text
     .split(',')
     .map((one) =>

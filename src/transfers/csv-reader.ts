@@ -159,6 +159,11 @@ function columnsOf(bytes: SplitRecord['bytes'], options: CsvOptions): readonly C
   if (names.length === 0) throw new InvalidHeaderError('The first line has to name the fields.');
   if (names.length > MAX_COLUMNS)
     throw new InvalidHeaderError(`There may be ${MAX_COLUMNS} columns at most.`);
+  const [only = ''] = names;
+  if (names.length === 1 && /[;\t|]/.test(only))
+    throw new InvalidHeaderError(
+      'The first line names one field, with other separators in it: cells have to be separated by commas.',
+    );
   const columns = names.map((name) => columnOf(name, options));
   const seen = new Set<string>();
   for (const { name } of columns) {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { ObjectId } from 'mongodb';
 import type { Clock } from '../clock.ts';
 import { sharingPatience } from '../database/deadline.ts';
@@ -22,6 +23,8 @@ const MAX_BATCH_BYTES = 2 * 1024 * 1024;
 /** Errors beyond are counted only. */
 const MAX_ERRORS = 1_000;
 const PROGRESS_INTERVAL_MS = 1_000;
+/** So many refusals are told of before others have their turn: some 10 ms. */
+const FAILED_BEFORE_PAUSE = 500;
 /** A fail-over takes 10 to 12 s, and whoever has been sending for an hour would rather wait than begin anew. */
 const PATIENCE_MS = 20_000;
 
@@ -94,9 +97,17 @@ export class ImportService {
     const run = new ImportRun(collection, room, options);
     const reader = readerOf(options);
     let toldAt = clock.monotonicMs();
+    let failedAtPause = 0;
     for await (const chunk of body) {
       run.report.bytes += chunk.length;
-      for (const record of reader.push(chunk)) if (run.add(record)) await run.flush();
+      for (const record of reader.push(chunk)) {
+        if (run.add(record)) await run.flush();
+        // A piece may hold thousands of lines that are wrong, and each takes longer than one that is right.
+        if (run.report.failed - failedAtPause >= FAILED_BEFORE_PAUSE) {
+          failedAtPause = run.report.failed;
+          await setImmediate();
+        }
+      }
       run.report.lines = reader.lines;
       if (clock.monotonicMs() - toldAt < PROGRESS_INTERVAL_MS) continue;
       toldAt = clock.monotonicMs();

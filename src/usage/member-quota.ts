@@ -41,5 +41,6 @@ export class MemberQuota {
 }
 
 function assertBelow(allowed: number, used: number): void {
-  if (used >= allowed) throw new QuotaExceededError([{ limit: 'max_members', allowed, used }]);
+  if (used >= allowed)
+    throw new QuotaExceededError([{ limit: 'max_members', allowed, used, adding: 1 }]);
 }

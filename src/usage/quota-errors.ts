@@ -6,6 +6,8 @@ export interface Excess {
   limit: keyof QuotaDocument;
   allowed: number;
   used: number;
+  /** What was to be added. */
+  adding: number;
 }
 
 const THINGS: Record<keyof QuotaDocument, string> = {
@@ -19,9 +21,9 @@ export class QuotaExceededError extends AppError {
   readonly excesses: readonly Excess[];
 
   constructor(excesses: readonly Excess[]) {
-    const errors = excesses.map(({ limit, allowed, used }) => ({
+    const errors = excesses.map(({ limit, allowed, used, adding }) => ({
       path: `/quota/${limit}`,
-      message: `allows ${allowed} ${THINGS[limit]}; there are ${used}`,
+      message: `allows ${allowed} ${THINGS[limit]}; there are ${used}, and this would add ${adding}`,
     }));
     const detail = errors.map(({ path, message }) => `${path.slice(7)} ${message}`).join('; ');
     super('forbidden', 'quota_exceeded', `The organization's quota leaves no room: ${detail}.`, {

@@ -226,8 +226,18 @@ function excessesOf(quota: Quota, used: Amount, adding: Amount): Excess[] {
   const { max_records, max_bytes } = quota;
   const excesses: Excess[] = [];
   if (max_records !== null && adding.records > 0 && used.records + adding.records > max_records)
-    excesses.push({ limit: 'max_records', allowed: max_records, used: used.records });
+    excesses.push({
+      limit: 'max_records',
+      allowed: max_records,
+      used: used.records,
+      adding: adding.records,
+    });
   if (max_bytes !== null && adding.bytes > 0 && used.bytes + adding.bytes > max_bytes)
-    excesses.push({ limit: 'max_bytes', allowed: max_bytes, used: used.bytes });
+    excesses.push({
+      limit: 'max_bytes',
+      allowed: max_bytes,
+      used: used.bytes,
+      adding: adding.bytes,
+    });
   return excesses;
 }

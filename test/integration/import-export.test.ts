@@ -259,6 +259,18 @@ describe('CSV', () => {
     ]);
   });
 
+  test('lets others have their turn between thousands of lines that are wrong', async () => {
+    const acme = await signUpAndIn(service);
+    let turns = 0;
+    const counting = setInterval(() => {
+      turns += 1;
+    }, 0);
+    const answer = await csv(acme, `a\n${'1,2\n'.repeat(20_000)}`);
+    clearInterval(counting);
+    expect(expectStatus(answer, 200).json()).toMatchObject({ failed: 20_000 });
+    expect(turns).toBeGreaterThan(20);
+  });
+
   test('types: all texts, or as the header says', async () => {
     const acme = await signUpAndIn(service);
     await csv(acme, '_id,n\na,1\n', { types: 'text' });
@@ -284,6 +296,7 @@ describe('CSV', () => {
     ['__proto__.x\n', 'no name'],
     [`${'a,'.repeat(1_001)}b\n`, 'too many'],
     ['"a\n1\n', 'not closed'],
+    ['_id;name\na;b\n', 'separated by semicolons'],
   ])('a header that names no fields: %j (%s)', async (body) => {
     const acme = await signUpAndIn(service);
     const answer = await csv(acme, body);

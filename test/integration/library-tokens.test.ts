@@ -132,6 +132,14 @@ describe('an access token', () => {
         await expectRefused(token, 'invalid_token', options);
   });
 
+  test('is not taken for good where an option is misspelt', async () => {
+    const token = tokenOf(signedUp);
+    const misspelt = { permissions: ['record:write'] } as object;
+    await expect(tenantry.verifyToken(token, misspelt)).rejects.toThrow('no option permissions');
+    const text = 'record:write' as unknown as object;
+    await expect(tenantry.verifyToken(token, text)).rejects.toThrow('takes an object');
+  });
+
   test('that has expired is refused', async () => {
     service.clock.advance(3_600_000);
     for (const options of [{}, { offline: true }])

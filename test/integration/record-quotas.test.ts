@@ -39,7 +39,7 @@ test('a record for which there is no room is refused, and the limit is named', a
   expectStatus(await records.create({ _id: 'a' }), 201);
   const refused = expectProblem(await records.create({ _id: 'b' }), 403, 'quota_exceeded');
   expect(refused.errors).toEqual([
-    { path: '/quota/max_records', message: 'allows 1 records; there are 1' },
+    { path: '/quota/max_records', message: 'allows 1 records; there are 1, and this would add 1' },
   ]);
   const creating = { 'if-none-match': '*' };
   expectProblem(await records.put('b', {}, creating), 403, 'quota_exceeded');

@@ -41,6 +41,9 @@ describe('sort', () => {
   });
 
   test.for([
+    'age:desc',
+    '+age',
+    'age desc',
     ...['a,', ',', '-', 'a,a', 'a,-a', '$where', 'a.$b', 'a..b', '.a', 'a\0'],
     ...['a,b,c,d,e,f,g,h,i', { a: 2 }, { a: '1' }, { a: { $meta: 'textScore' } }, [], 1, null],
     ...[{ a: 1, 1: 1 }, { $natural: 1 }],
@@ -61,7 +64,7 @@ describe('fields', () => {
     expect(projectionStage(projectionOf('-_id'))).toBeUndefined();
   });
 
-  test.for(['', ',', '-', 'a,-b', 'a,a.b', 'a.b,a', '_id.x', '$a', 'a.$', 'a..b'])(
+  test.for(['', ',', '-', '{"a":1}', 'a,-b', 'a,a.b', 'a.b,a', '_id.x', '$a', 'a.$', 'a..b'])(
     '%j is refused',
     (fields) => {
       expect(code(() => projectionStage(projectionOf(fields)))).toBe('validation_failed');
