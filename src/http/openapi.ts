@@ -71,7 +71,8 @@ export async function addOpenApi(app: FastifyInstance): Promise<void> {
     // Over plain http, by an address that is not loopback, a browser would ask for every script over https, in vain.
     transformStaticCSP: (policy) => policy.replace(/;? *upgrade-insecure-requests/, ''),
     // Nothing is kept: it would keep the password, in clear, in the browser.
-    uiConfig: { persistAuthorization: false, tryItOutEnabled: true },
+    // Among the extensions is the permission that an operation needs.
+    uiConfig: { persistAuthorization: false, tryItOutEnabled: true, showExtensions: true },
   });
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger());
 }
