@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { expectProblem } from '../support/api.ts';
 import { Cluster, type Instance } from '../support/cluster.ts';
 import { contradictions } from '../support/database-truth.ts';
@@ -23,7 +23,15 @@ beforeAll(async () => {
   return () => cluster[Symbol.asyncDispose]();
 });
 
-beforeEach(() => cluster.empty());
+beforeEach(async () => {
+  // No lease is renewed in between: writes are counted.
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  await cluster.empty();
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 const WRITES = new Set([
   ...['updateOne', 'updateMany', 'findOneAndUpdate', 'deleteOne', 'deleteMany'],
