@@ -4,6 +4,7 @@ import { Cluster, type Instance } from '../support/cluster.ts';
 import { contradictions } from '../support/database-truth.ts';
 import { type AroundCall, interceptCalls } from '../support/intercepted-client.ts';
 import {
+  type Attempt,
   createWithExistingAccount,
   createWithNewAccount,
   deletion,
@@ -74,14 +75,17 @@ test.for([createWithNewAccount, createWithExistingAccount, updateOfEverything, d
   'a write that takes place after recovery leaves nothing behind: $name',
   async (scenario) => {
     const writes = await writesOf(scenario);
+    const prepared: { hanging: Hanging; act: () => ReturnType<Attempt['act']> }[] = [];
+    // One after the other: on a slow machine all at once would wait for the database for longer than a request may.
+    for (let write = 1; write <= writes; write += 1) {
+      const hanging = new Hanging();
+      const instance = await hangingInstance(hanging);
+      const attempt = await scenario.prepare(other);
+      hanging.write = hanging.made + write;
+      prepared.push({ hanging, act: () => attempt.act(instance) });
+    }
     const attempts = await Promise.all(
-      Array.from({ length: writes }, async (_, at) => {
-        const hanging = new Hanging();
-        const instance = await hangingInstance(hanging);
-        const attempt = await scenario.prepare(other);
-        hanging.write = hanging.made + at + 1;
-        return { hanging, answer: await attempt.act(instance) };
-      }),
+      prepared.map(async ({ hanging, act }) => ({ hanging, answer: await act() })),
     );
     for (const { answer } of attempts) expectProblem(answer, 503, 'database_unavailable');
     await cluster.expireLeases();
