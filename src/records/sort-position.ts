@@ -7,7 +7,7 @@ import { exactArrayOf } from './record-bytes.ts';
 import type { SortOrder } from './sort-order.ts';
 
 /** Of a cursor, in characters: together with a filter it still fits into a URL. */
-export const MAX_CURSOR_LENGTH = 8_192;
+const MAX_CURSOR_LENGTH = 8_192;
 const HASH_BYTES = 6;
 /** Of a value in a cursor; MongoDB takes 180 levels, some of which a command has of its own. */
 const MAX_DEPTH = 150;
@@ -34,6 +34,7 @@ export function cursorOf(order: SortOrder, key: Uint8Array): string {
 
 /** @throws AppError `invalid_cursor` unless it was made for this order */
 export function positionOf(order: SortOrder, cursor: string): SortPosition {
+  if (cursor.length > MAX_CURSOR_LENGTH) throw invalid();
   const bytes = Buffer.from(cursor, 'base64url');
   const isWhole = bytes.toString('base64url') === cursor && bytes.length > HASH_BYTES;
   if (!isWhole || !bytes.subarray(0, HASH_BYTES).equals(hashOf(order))) throw invalid();

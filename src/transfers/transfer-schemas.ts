@@ -54,14 +54,12 @@ export const ExportQuery = Type.Object(
     ),
     filter: Type.Optional(
       Type.String({
-        maxLength: 16_384,
         description: 'A filter as MongoDB takes it, as Extended JSON. By default everything.',
         examples: ['{"status":"open"}'],
       }),
     ),
     fields: Type.Optional(
       Type.String({
-        maxLength: 16_384,
         description:
           `Paths of fields, separated by commas; in a CSV also the columns and their order. By default all, in a CSV up to ${MAX_COLUMNS}. ` +
           'Not for `mongodump`.',
