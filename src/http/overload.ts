@@ -55,7 +55,7 @@ export async function addOverloadProtection(
   limits: OverloadLimits = LIMITS,
 ): Promise<void> {
   const work = new WorkLimit({
-    ...{ most: limits.requestsAtWork, targetMs: 500, least: 32, burstMs: 500 },
+    ...{ most: limits.requestsAtWork, targetMs: 500, least: 128, burstMs: 500 },
     now: () => performance.now(),
     waitingElsewhere: report.waitingElsewhere,
   });

@@ -50,7 +50,6 @@ export const OrganizationListQuery = Type.Object(
     after: Type.Optional(
       Type.String({
         minLength: 1,
-        maxLength: 2_048,
         description: '`next_cursor` of the page before, in the same order.',
         examples: ['WyJuYW1lIiwiYWNtZSIsIjY2ZjFjMGZmZWUwZGRiYTExY2E3NWExZSJd'],
       }),

@@ -4,8 +4,11 @@ import type { DrillService } from './drill-service.ts';
 import type { Ledger } from './ledger.ts';
 
 const SHOWN = 5;
-/** Busy is an organization whose rename got no answer, until recovery has ended it. */
-const EXPECTED = / (database_unavailable|operation_interrupted|organization_busy)$/;
+/**
+ * Busy is an organization whose rename got no answer, until recovery has ended it; overloaded is an instance whose requests
+ * pile up while the database is away.
+ */
+const EXPECTED = / (database_unavailable|operation_interrupted|organization_busy|overloaded)$/;
 
 /** What a drill promises besides losing nothing, and did not keep. */
 export class BrokenPromiseError extends Error {
