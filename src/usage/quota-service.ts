@@ -18,7 +18,7 @@ export const NO_QUOTA: Quota = { max_records: null, max_bytes: null, max_members
 const MAX_AGE_MS = 1_000;
 const MAX_LEDGERS = 10_000;
 /** How often who finds no room waits for the writes before, some of which may fail or be counted twice. */
-const PATIENCE = 10;
+const PATIENCE = 50;
 
 /** For whoever writes records. Bytes are those of documents as BSON; what replaces a document adds what it is larger. */
 export interface RecordQuota {
@@ -167,7 +167,7 @@ export class QuotaService implements RecordQuota {
     for (let waits = 0; ; waits += 1) {
       const excesses = excessesOf(quota, ledger.total, adding);
       if (excesses.length === 0) return take(ledger);
-      if (!ledger.isWriting || waits === PATIENCE) throw new QuotaExceededError(excesses);
+      if (ledger.isCertain || waits === PATIENCE) throw new QuotaExceededError(excesses);
       await ledger.writeEnd();
       await ledger.measureAnew();
     }

@@ -41,6 +41,11 @@ export class UsageLedger {
     return this.#openWrites > 0;
   }
 
+  /** Whether the total counts nothing twice: no write is under way, or has ended while the last measurement was made. */
+  get isCertain(): boolean {
+    return !this.isWriting && this.#ended.records === 0 && this.#ended.bytes === 0;
+  }
+
   /** @returns once the measurement is at most so old */
   async refresh(maxAgeMs: number): Promise<void> {
     if (this.#deps.nowMs() - this.#measuredAtMs >= maxAgeMs) await this.measureAnew();

@@ -377,7 +377,7 @@ describe('a query', () => {
     [{ limit: '0' }, 400, 'invalid_querystring', '/limit'],
     [{ limit: '201' }, 400, 'invalid_querystring', '/limit'],
     [{ after: 'x' }, 400, 'invalid_cursor', '/after'],
-    [{ after: 'x'.repeat(8_193) }, 400, 'invalid_querystring', '/after'],
+    [{ after: 'x'.repeat(8_193) }, 400, 'invalid_cursor', '/after'],
     [{ extended_json: 'legacy' }, 400, 'invalid_querystring', '/extended_json'],
     [{ skip: '1' }, 400, 'invalid_querystring', '/skip'],
   ])('with %j is refused', async (query, status, code, path) => {
